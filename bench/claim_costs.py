@@ -23,7 +23,8 @@ from stages import train
 from runner.core.records import EpochRecord, Metric
 from runner.core.stages import Train
 from runner.core.trajectory import Segment, Trajectory
-from runner.store.catalogue import record_environment, record_stages
+from runner.store.catalogue import record_environment
+from runner.store.chains import record_stages
 from runner.store.claim_answers import Claimed
 from runner.store.claims import NewAttempt, claim_stage, look_at_stage, renew_claim
 from runner.store.database import Database, open_database

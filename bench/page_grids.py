@@ -17,7 +17,8 @@ from runner.core.run import Run
 from runner.core.stages import Stage, Train
 from runner.lower.stages import make_run, naive_chain
 from runner.spec.experiment import load_experiment
-from runner.store.catalogue import RunStages, SpecRecord, record_environment, record_experiment
+from runner.store.catalogue import SpecRecord, record_environment, record_experiment
+from runner.store.chains import RunStages
 from runner.store.claim_answers import Claimed
 from runner.store.claims import NewAttempt, claim_stage
 from runner.store.database import Database, open_database

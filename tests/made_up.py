@@ -12,7 +12,8 @@ from runner.lower.stages import make_run, naive_chain
 from runner.report.tables.query import query_table
 from runner.report.tables.table import TableData
 from runner.spec.experiment import Experiment, load_experiment
-from runner.store.catalogue import RunStages, SpecRecord, record_environment, record_experiment
+from runner.store.catalogue import SpecRecord, record_environment, record_experiment
+from runner.store.chains import RunStages
 from runner.store.checksums import seal_all
 from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database

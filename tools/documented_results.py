@@ -28,7 +28,8 @@ from runner.report.tables.render import render
 from runner.spec.experiment import Experiment, load_experiment
 from runner.spec.tables.table import Table
 from runner.store.attempts_behind import attempts_behind
-from runner.store.catalogue import RunStages, SpecRecord, record_experiment
+from runner.store.catalogue import SpecRecord, record_experiment
+from runner.store.chains import RunStages
 from runner.store.database import Database
 from runner.store.files import FileBackend
 from runner.store.reference import open_reference

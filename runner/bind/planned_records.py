@@ -14,13 +14,8 @@ from runner.core.keys import canonical_json
 from runner.core.run import Cell
 from runner.spec.experiment import Experiment
 from runner.store.analyses import record_analyses
-from runner.store.catalogue import (
-    RunStages,
-    SpecRecord,
-    record_chains,
-    record_experiment,
-    record_stages,
-)
+from runner.store.catalogue import SpecRecord, record_experiment
+from runner.store.chains import RunStages, record_chains, record_stages
 from runner.store.database import Database
 
 

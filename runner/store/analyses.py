@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from runner.core.records import AnalysisValue
 from runner.store.analysis_values import newest_attempt, values_of
 from runner.store.checking import check_analyses, refuse
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.schema import analyses, attempts, results, stages
 
 BATCH = 500
@@ -44,17 +44,26 @@ class WantedAnalysis:
 
 def record_analyses(database: Database, wanted: Sequence[WantedAnalysis]) -> None:
     """Store which analyses runs want; runs and stages must be there."""
-    columns = [column.name for column in analyses.columns]
 
     def record(connection: sa.Connection) -> None:
-        for each in wanted:
-            values = {name: getattr(each, name) for name in columns}
-            same = [analyses.c[name] == values[name] for name in columns[:3]]
-            known = connection.execute(sa.select(analyses.c.stage_key).where(*same)).scalar()
-            if known is None:
-                connection.execute(sa.insert(analyses).values(**values))
+        for each in _not_there(connection, wanted):
+            connection.execute(sa.insert(analyses).values(**asdict(each)))
 
-    database.transact(record)
+    if _lacks(database, wanted):
+        database.transact(record)
+
+
+@read_again
+def _lacks(database: Database, wanted: Sequence[WantedAnalysis]) -> bool:
+    with database.read() as connection:
+        return bool(_not_there(connection, wanted))
+
+
+def _not_there(connection: sa.Connection, wanted: Sequence[WantedAnalysis]) -> list[WantedAnalysis]:
+    columns = (analyses.c.run_key, analyses.c.rerun, analyses.c.analysis_key)
+    known = {tuple(row) for row in connection.execute(sa.select(*columns))}
+    asked = {(each.run_key, each.rerun, each.analysis_key): each for each in wanted}
+    return [each for which, each in asked.items() if which not in known]
 
 
 def imported_stages(database: Database, stage_keys: Collection[str]) -> set[str]:

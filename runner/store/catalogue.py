@@ -1,4 +1,4 @@
-"""Recording what is wanted: experiments, cells, runs, stages, environments.
+"""Recording what is wanted: experiments, cells, runs, environments.
 
 Owns inserts that change no result. Each function is one transaction or part of one.
 """
@@ -15,22 +15,18 @@ import sqlalchemy as sa
 
 from runner.core.keys import content_key
 from runner.core.run import Cell, Run
-from runner.core.stages import Stage
 from runner.store.backend import Beside
+from runner.store.chains import RunStages, write_chains
 from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database
 from runner.store.finished_grids import keep_finished
+from runner.store.new_rows import BATCH, insert_new
 from runner.store.schema import (
     cells,
     environments,
     experiments,
-    results,
-    run_stages,
     runs,
-    stages,
 )
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +39,6 @@ class SpecRecord:
     path: str
     document: Mapping[str, Any]
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunStages:
-    """The stages of one repetition of a run.
-
-    Attributes:
-        stages: parents first.
-        solo_key: what trainings call the run.
-        rerun: which repetition.
-    """
-
-    stages: Sequence[Stage]
-    solo_key: str
-    rerun: int
 
 
 def record_experiment(
@@ -92,11 +73,7 @@ def record_experiment(
             connection,
             insert_new(connection, runs, "run_key", [_run_row(run) for run in distinct]),
         )
-        stage_rows = {
-            stage.key: _stage_row(stage) for run in distinct for stage in chains[run.run_key].stages
-        }
-        insert_new(connection, stages, "stage_key", list(stage_rows.values()))
-        _record_chains(connection, chains)
+        write_chains(connection, chains)
         known = _known_runs(connection, experiment_id, fingerprints)
         known |= {cell.settings_key: key for cell, key in keyed_cells if key is not None}
         connection.execute(sa.delete(cells).where(cells.c.experiment_id == experiment_id))
@@ -147,36 +124,6 @@ def _run_row(run: Run) -> dict[str, Any]:
     }
 
 
-def record_chains(database: Database, chains: Mapping[str, RunStages]) -> None:
-    """Store the stages of runs that are recorded, by key, as they are planned now."""
-    found = {stage.key: stage for chain in chains.values() for stage in chain.stages}
-
-    def record(connection: sa.Connection) -> None:
-        insert_new(connection, stages, "stage_key", [_stage_row(each) for each in found.values()])
-        _record_chains(connection, chains)
-
-    database.transact(record)
-
-
-def record_stages(database: Database, wanted: Sequence[Stage]) -> None:
-    """Store stages that are no part of a run, so that attempts at them can be."""
-
-    def record(connection: sa.Connection) -> None:
-        insert_new(connection, stages, "stage_key", [_stage_row(stage) for stage in wanted])
-
-    database.transact(record)
-
-
-def _stage_row(stage: Stage) -> dict[str, Any]:
-    return {
-        "stage_key": stage.key,
-        "kind": stage.kind,
-        "spec": stage.to_json(),
-        "needs": list(stage.needs),
-        "cost_kind": stage.cost_key,
-    }
-
-
 def _known_runs(
     connection: sa.Connection, experiment_id: int, fingerprints: Mapping[str, str]
 ) -> dict[str, str]:
@@ -219,52 +166,6 @@ def _cell_row(experiment_id: int, cell: Cell, run_key: str | None) -> dict[str, 
         "run_key": run_key,
         "settings": dict(cell.settings) if run_key is None else None,
     }
-
-
-def _record_chains(connection: sa.Connection, chains: Mapping[str, RunStages]) -> None:
-    """Store the stages of each repetition; those of one without a result follow the program."""
-    known: dict[tuple[str, int], list[str]] = {}
-    for row in connection.execute(sa.select(run_stages).order_by(run_stages.c.position)):
-        known.setdefault((row.run_key, row.rerun), []).append(row.stage_key)
-    ended = sa.select(results.c.run_key, results.c.rerun).where(results.c.status != "failed")
-    lasting = {(row.run_key, row.rerun) for row in connection.execute(ended)}
-    rows: list[dict[str, Any]] = []
-    for key, chain in chains.items():
-        which, stage_keys = (key, chain.rerun), [stage.key for stage in chain.stages]
-        if which in lasting or known.get(which) == stage_keys:
-            continue
-        if which in known:
-            same = (run_stages.c.run_key == key) & (run_stages.c.rerun == chain.rerun)
-            connection.execute(sa.delete(run_stages).where(same))
-        rows += [
-            {
-                "run_key": key,
-                "rerun": chain.rerun,
-                "position": position,
-                "stage_key": stage_key,
-                "reading": chain.solo_key,
-            }
-            for position, stage_key in enumerate(stage_keys)
-        ]
-    for start in range(0, len(rows), BATCH):
-        connection.execute(sa.insert(run_stages), rows[start : start + BATCH])
-
-
-def insert_new(
-    connection: sa.Connection, table: sa.Table, key: str, rows: Sequence[dict[str, Any]]
-) -> list[Any]:
-    """Insert the rows whose key is not there yet, within a writing transaction; return the keys."""
-    column = table.c[key]
-    inserted: list[Any] = []
-    for start in range(0, len(rows), BATCH):
-        batch = rows[start : start + BATCH]
-        keys = [row[key] for row in batch]
-        there = set(connection.execute(sa.select(column).where(column.in_(keys))).scalars())
-        fresh = [row for row in batch if row[key] not in there]
-        if fresh:
-            connection.execute(sa.insert(table), fresh)
-            inserted += [row[key] for row in fresh]
-    return inserted
 
 
 def record_environment(database: Database, content: Mapping[str, Any]) -> int:

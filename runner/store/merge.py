@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from runner.core.artifacts import ArtifactName
 from runner.store.analysis_values import newest_attempt
 from runner.store.attempts_behind import ENDED, attempts_behind, renumbered
-from runner.store.catalogue import BATCH, environment_id, insert_new
+from runner.store.catalogue import environment_id
 from runner.store.checking import (
     check_analyses,
     check_attempts,
@@ -25,6 +25,7 @@ from runner.store.checking import (
 )
 from runner.store.checksums import seal_attempts, seal_results, seal_runs
 from runner.store.database import Database
+from runner.store.new_rows import BATCH, insert_new
 from runner.store.reference import (
     COUNTING,
     ReferenceResult,

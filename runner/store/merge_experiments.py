@@ -13,11 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.errors import UsageError
-from runner.store.catalogue import BATCH, insert_new
 from runner.store.checking import check_experiments, check_runs, refuse
 from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database
 from runner.store.merge import import_results
+from runner.store.new_rows import BATCH, insert_new
 from runner.store.reference import ReferenceResult
 from runner.store.schema import cells, experiments, runs
 

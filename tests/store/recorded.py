@@ -16,7 +16,8 @@ from runner.core.records import EpochRecord, Metric, Produced
 from runner.core.run import Cell, Published, ResolvedSettings, Run
 from runner.core.stages import Stage
 from runner.store.addresses import Address, address_of
-from runner.store.catalogue import RunStages, SpecRecord, record_environment, record_experiment
+from runner.store.catalogue import SpecRecord, record_environment, record_experiment
+from runner.store.chains import RunStages
 from runner.store.checksums import seal_all
 from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from stages import train
 
-from runner.store.catalogue import record_environment, record_stages
+from runner.store.catalogue import record_environment
+from runner.store.chains import record_stages
 from runner.store.claim_answers import Claimed
 from runner.store.claims import NewAttempt, claim_stage
 from runner.store.database import Database, open_database

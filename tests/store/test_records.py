@@ -25,8 +25,9 @@ from stages import train
 
 from runner.core.errors import UsageError
 from runner.core.records import EpochRecord, Metric, Produced
-from runner.store.catalogue import RunStages, SpecRecord, record_experiment
+from runner.store.catalogue import SpecRecord, record_experiment
 from runner.store.cell_results import cell_results
+from runner.store.chains import RunStages
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump
 from runner.store.json_types import decoded
