@@ -24,13 +24,12 @@ from runner.core.errors import Interrupted, RunnerError
 from runner.core.records import AttemptStatus
 from runner.core.stages import Stage
 from runner.execute.coordinator import Coordinator
-from runner.execute.deaths import how_it_died
+from runner.execute.deaths import claims_of_child, how_it_died
 from runner.execute.listener import NullListener
 from runner.execute.plan_execution import PlanExecution, StageTask, WorkerSetup
 from runner.execute.recording import close_attempt
 from runner.execute.spawning import Flag, leave_signals_to_parent, started
 from runner.execute.stage_worker import Answer, Ended, NotTogether, StageResult
-from runner.store.claims import claim_of
 
 if TYPE_CHECKING:
     from runner.engine.context import Progress
@@ -205,8 +204,8 @@ class ChildWorker:
         if not stages:
             return
         how = how_it_died(code)
-        found = ((stage, claim_of(self._database, stage.key, pid)) for stage in stages)
-        claims = [(stage, claim) for stage, claim in found if claim is not None]
+        left = {claim.stage_key: claim for claim in claims_of_child(self._database, pid)}
+        claims = [(stage, left[stage.key]) for stage in stages if stage.key in left]
         is_stopped = self._should_stop()
         if not claims and not is_stopped:
             raise RunnerError(f"the process that does the stages {how} before it did one")

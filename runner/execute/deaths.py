@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 from runner.execute.recording import close_attempt
 from runner.store.claim_answers import Claimed
+from runner.store.claims import claims_by_process
 from runner.store.database import Database
 
 MOST_DEATHS = 2
@@ -19,6 +20,16 @@ MOST_REPLACED = 3
 def how_it_died(code: int) -> str:
     """Return how a process ended, from its exit code: below 0 the number of a signal."""
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+
+
+def claims_of_child(database: Database, pid: int) -> list[Claimed]:
+    """Return the claims that a child of this process has left."""
+    return [
+        claim
+        for process, its in claims_by_process(database).items()
+        if process.pid == pid and process.is_of_this_boot()
+        for claim in its
+    ]
 
 
 class Deaths:

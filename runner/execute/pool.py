@@ -21,7 +21,7 @@ from runner.core.errors import Interrupted, RunnerError
 from runner.core.plan import Plan
 from runner.core.stages import Stage
 from runner.execute.child import Failure
-from runner.execute.deaths import MOST_REPLACED, Deaths, how_it_died
+from runner.execute.deaths import MOST_REPLACED, Deaths, claims_of_child, how_it_died
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution
 from runner.execute.pool_news import PoolNews
@@ -36,7 +36,6 @@ from runner.execute.pool_worker import (
     work_in_pool,
 )
 from runner.execute.spawning import Flag, started
-from runner.store.claims import claim_of
 
 POLL_SECONDS = 0.1
 END_SECONDS = 60.0
@@ -198,10 +197,9 @@ class Pool:
 
     def _note_deaths(self, slot: _Slot, pid: int, how: str) -> None:
         """Leave what a dead worker did to the others; a stage that kills each has failed."""
-        found = (claim_of(self._execution.database, key, pid) for key in slot.at_work)
         if len(slot.at_work) > 1:
             self._apart.update(slot.at_work)
-        self._deaths.note(list(slot.at_work), [each for each in found if each is not None], how)
+        self._deaths.note(list(slot.at_work), claims_of_child(self._execution.database, pid), how)
         self._news.left(slot.at_work)
 
     def _lower(self, slot: _Slot, stage_key: str) -> None:

@@ -168,16 +168,6 @@ def _claim_row(connection: sa.Connection, stage_key: str, lock: bool = False) ->
 
 
 @read_again
-def claim_of(database: Database, stage_key: str, pid: int) -> Claimed | None:
-    """Return the claim on a stage that a process of this machine has, or None."""
-    with database.read() as connection:
-        row = _claim_row(connection, stage_key)
-    if row is None or row.pid != pid or not owner_of(row).is_of_this_boot():
-        return None
-    return Claimed(stage_key, row.attempt_id, took_over=False)
-
-
-@read_again
 def claims_by_process(database: Database) -> dict[Process, list[Claimed]]:
     """Return which claims each process has, on whatever machine."""
     found: dict[Process, list[Claimed]] = {}
