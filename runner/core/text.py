@@ -19,8 +19,19 @@ ESCAPED_BYTES = range(0xDC80, 0xDD00)
 LOGIN = re.compile(r"(?<=://)[^/@]*@")
 """Who is asking, in a URL, with a password."""
 
+SECRET_OPTIONS = (
+    "password",
+    "passfile",
+    "sslpassword",
+    "oauth_client_secret",
+    "scram_client_key",
+    "scram_server_key",
+)
+"""Options of a database's URL that are not shown: all of libpq that let somebody in, see
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS."""
+
 PASSWORD = re.compile(r"(?<=://)([^:/@?\s]*):[^/@\s]*@")
-PASSWORD_OPTION = re.compile(r"(?<=[?&])(ssl)?pass(word|file)=[^&\s'\"]*&?")
+PASSWORD_OPTION = re.compile(rf"(?<=[?&])({'|'.join(SECRET_OPTIONS)})=[^&\s'\"]*&?")
 
 SHOWN_NAMES = 4
 
@@ -41,7 +52,7 @@ def without_login(url: str) -> str:
 
 
 def without_password(text: str) -> str:
-    """Return text as it may be printed: URLs in it keep their user, but no password."""
+    """Return text as it may be printed: URLs in it keep their user, but nothing secret."""
     return PASSWORD_OPTION.sub("", PASSWORD.sub(r"\1@", text))
 
 

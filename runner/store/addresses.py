@@ -13,22 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.core.errors import UsageError
+from runner.core.text import SECRET_OPTIONS
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 ALLOWED = "a file, as results.db, or sqlite:///results.db, or postgresql://user@host/name"
 DRIVERS = ("postgresql", "postgresql+psycopg")
-SECRET = ("password", "sslpassword", "passfile")
-"""Options of a URL that are not shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerDatabase:
-    """A database of a PostgreSQL server; as text without password.
+    """A database of a PostgreSQL server; as text without what is secret.
 
     Attributes:
-        url: with the password, if it was given.
+        url: with all that was given, passwords too.
         name: the same for people.
     """
 
@@ -86,6 +85,16 @@ def short_name(address: Address) -> str:
     return address.name
 
 
+def secrets_of(address: ServerDatabase) -> list[str]:
+    """Return what is not shown of a server's database: each value, as libpq gets it."""
+    url = _parsed(address.url)
+    found = [url.password]
+    for name in SECRET_OPTIONS:
+        values = url.query.get(name, ())
+        found += [values] if isinstance(values, str) else values
+    return sorted({each for each in found if each}, key=len, reverse=True)
+
+
 def _on_server(url: sa.URL) -> ServerDatabase:
     shown = _shown(url.set(drivername="postgresql"))
     if not url.database and not {"dbname", "service"} & url.query.keys():
@@ -107,10 +116,10 @@ def _parsed(text: str) -> sa.URL:
 
 
 def _shown(url: sa.URL) -> str:
-    """Return a URL without password."""
+    """Return a URL without password, key or secret."""
     import sqlalchemy as sa
 
-    query = {name: value for name, value in url.query.items() if name not in SECRET}
+    query = {name: value for name, value in url.query.items() if name not in SECRET_OPTIONS}
     parts = (url.drivername, url.username, None, url.host, url.port, url.database, query)
     return sa.URL.create(*parts).render_as_string().replace("%2F", "/")
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from runner.core.errors import UsageError
-from runner.store.addresses import ServerDatabase
+from runner.store.addresses import ServerDatabase, secrets_of
 from runner.store.backend import Backend, Beside, CommitReader, Result
 from runner.store.commits import LEAVE, Commit, Writer, forget_old, was_committed
 from runner.store.failures import in_words
@@ -242,8 +242,8 @@ def connect(address: ServerDatabase, read_only: bool = False) -> ServerBackend:
                 if is_starting(error) and patience.wait():
                     continue
                 engine.dispose()
-                secret = url.password or str(url.query.get("password", ""))
-                raise cannot_connect(address, error.orig or error, secret) from None
+                cause = error.orig or error
+                raise cannot_connect(address, cause, secrets_of(address)) from None
             engine.dispose()
             raise
 

@@ -6,6 +6,7 @@ Imports nothing of psycopg: where there is an error of it, it has been imported.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -99,10 +100,10 @@ def in_words(address: object, error: Any) -> RunnerError | BaseException:
     return RuntimeError("an error without a cause")
 
 
-def cannot_connect(address: object, error: BaseException, secret: str | None) -> UsageError:
-    """Return the error for a database that cannot be opened; a password in it is not repeated."""
+def cannot_connect(address: object, error: BaseException, secrets: Iterable[str]) -> UsageError:
+    """Return the error for a database that cannot be opened; what is secret is not repeated."""
     text = _first_line(error)
-    if secret:
+    for secret in secrets:
         text = text.replace(secret, "…")
     hint = next((hint for part, hint in HINTS if part in text), "is the server running?")
     return UsageError(f"{address} cannot be opened: {text}", hint=hint)

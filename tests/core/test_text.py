@@ -71,6 +71,12 @@ def test_login_of_a_url_is_not_shown(url: str, shown: str) -> None:
         ),
         ("'postgresql:///x?password=secret&host=/run'", "'postgresql:///x?host=/run'"),
         ("postgresql:///x?host=/run&sslpassword=s", "postgresql:///x?host=/run&"),
+        ("postgresql:///x?oauth_client_secret=s&host=/run", "postgresql:///x?host=/run"),
+        (
+            "postgresql:///x?scram_client_key=s&scram_server_key=s&host=/run",
+            "postgresql:///x?host=/run",
+        ),
+        ("postgresql:///x?oauth_client_id=me", "postgresql:///x?oauth_client_id=me"),
         ("postgresql://me@host:5432/x", "postgresql://me@host:5432/x"),
         ("results.db", "results.db"),
     ],

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import UsageError
-from runner.store.addresses import address_of, is_there, is_writable, short_name
+from runner.core.text import SECRET_OPTIONS
+from runner.store.addresses import address_of, is_there, is_writable, secrets_of, short_name
 from runner.store.database import open_database
 
 
@@ -61,6 +62,34 @@ def test_a_server_is_named_without_its_password(where: str, shown: str) -> None:
     assert short_name(address) == "runs"
     assert not isinstance(address, Path)
     assert ("%40cret" in address.url) == ("cret" in where)
+
+
+@pytest.mark.parametrize("option", SECRET_OPTIONS)
+def test_what_lets_somebody_in_is_neither_shown_nor_repeated(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    where = f"postgresql://me@host/runs?{option}=hush-hush&sslmode=require"
+    address = address_of(where)
+    assert not isinstance(address, Path)
+    assert str(address) == "postgresql://me@host/runs?sslmode=require"
+    assert secrets_of(address) == ["hush-hush"]
+    assert "hush-hush" in address.url
+
+    def fails(*_: object, **given: str) -> None:
+        raise psycopg.OperationalError(f"{given[option]} is wrong")
+
+    monkeypatch.setattr(psycopg, "connect", fails)
+    with pytest.raises(UsageError, match="cannot be opened: … is wrong") as refused:
+        open_database(where)
+    assert "hush" not in str(refused.value)
+
+
+def test_every_option_that_libpq_hides_is_not_shown() -> None:
+    psycopg = pytest.importorskip("psycopg")
+    options = psycopg.pq.Conninfo.get_defaults()
+    hidden = {each.keyword.decode() for each in options if each.dispchar == b"*"}
+    assert hidden <= set(SECRET_OPTIONS)
 
 
 @pytest.mark.parametrize("where", ["mysql://me:secret@host/x", "postgresql://me:secret@host:x/y"])
