@@ -1,4 +1,4 @@
-"""What dead workers leave: their claims are found, and a stage that takes two with it has failed."""
+"""What dead workers leave: their claims, and a failure of the stage that takes two with it."""
 
 from __future__ import annotations
 
