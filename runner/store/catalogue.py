@@ -5,7 +5,6 @@ Owns inserts that change no result. Each function is one transaction or part of 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from runner.store.chains import RunStages, write_chains
 from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database
 from runner.store.finished_grids import keep_finished
+from runner.store.leases import Moment
 from runner.store.new_rows import BATCH, insert_new
 from runner.store.schema import (
     cells,
@@ -27,6 +27,10 @@ from runner.store.schema import (
     experiments,
     runs,
 )
+
+SET_BACK_SECONDS = 86_400.0
+"""So far a clock may have been ahead, as one that took local time for UTC."""
+TICK_SECONDS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def _experiment(
         "path": spec.path,
         "document": dict(spec.document),
         "source": spec.source,
-        "recorded": time.time(),
+        "recorded": _moment(connection),
     }
     same = (experiments.c.name == spec.name) & (experiments.c.variant == spec.variant)
     found = connection.execute(sa.select(experiments.c.id).where(same)).scalar()
@@ -111,6 +115,20 @@ def _experiment(
     )
     assert inserted.inserted_primary_key is not None
     return int(inserted.inserted_primary_key[0])
+
+
+def _moment(connection: sa.Connection) -> float:
+    """Return when a spec is recorded that is recorded now: after all others, by one clock.
+
+    Of what two machines ask of a server's database, its clock says what was asked for last. What a
+    clock says that was set back a little is put right after what is there; where it was far ahead,
+    times that were recorded then are not followed.
+    """
+    now = Moment.now(connection).wall
+    newest = connection.execute(sa.select(sa.func.max(experiments.c.recorded))).scalar()
+    if newest is None or not now <= newest < now + SET_BACK_SECONDS:
+        return now
+    return float(newest) + TICK_SECONDS
 
 
 def _run_row(run: Run) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from runner.store.database import Database, read_again
 from runner.store.progress import open_reruns
 from runner.store.schema import analyses, attempts, cells, experiments, results
 
-Version = tuple[int, float]
+Version = tuple[int, float, float]
+"""How many experiments there are, and the newest and the sum of the times of recording them."""
 
 
 @read_again
@@ -40,8 +41,12 @@ def wanted_runs(database: Database) -> dict[str, int]:
 
 @read_again
 def wanted_version(database: Database) -> Version:
-    """Return what changes whenever somebody asks for something, and reads one row to tell."""
-    query = sa.select(sa.func.count(), sa.func.max(experiments.c.recorded))
+    """Return what changes whenever somebody asks for something, and reads one row to tell.
+
+    The sum changes also where another one was recorded by a clock that was far ahead.
+    """
+    when = experiments.c.recorded
+    query = sa.select(sa.func.count(), sa.func.max(when), sa.func.sum(when))
     with database.read() as connection:
-        number, newest = connection.execute(query.select_from(experiments)).one()
-    return int(number), float(newest or 0.0)
+        number, newest, total = connection.execute(query.select_from(experiments)).one()
+    return int(number), float(newest or 0.0), float(total or 0.0)
