@@ -42,6 +42,7 @@ class Carrying:
             of the order of the spec.
         is_ours: as of a `PlanExecution`.
         failures: likewise.
+        since: likewise.
     """
 
     should_stop: Callable[[], bool]
@@ -49,6 +50,7 @@ class Carrying:
     longest_first: bool = False
     is_ours: Callable[[Process], bool] = lambda process: False
     failures: Mapping[str, int] | None = None
+    since: float | None = None
 
 
 def carry_out(
@@ -128,6 +130,7 @@ def execute_plan(
         longest_first=how.longest_first,
         is_ours=how.is_ours,
         failures=failed_attempts(database) if how.failures is None else how.failures,
+        since=how.since,
     )
     for note in numerics.notes(planned.precisions()):
         execution.listener.on_note(note)

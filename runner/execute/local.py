@@ -69,6 +69,7 @@ class LocalWorker:
             execution.database,
             execution.sources,
             execution.crowd,
+            execution.since,
         )
         worker.release(self._released)
         return worker

@@ -12,13 +12,12 @@ import pickle
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from runner.bind.slots import slots
 from runner.core.errors import Interrupted, RunnerError
-from runner.core.plan import Plan
 from runner.core.stages import Stage
 from runner.execute.child import Failure
 from runner.execute.deaths import MOST_REPLACED, Deaths, claims_of_child, how_it_died
@@ -36,6 +35,7 @@ from runner.execute.pool_worker import (
     work_in_pool,
 )
 from runner.execute.spawning import Flag, started
+from runner.store.running import seconds_now
 
 POLL_SECONDS = 0.1
 END_SECONDS = 60.0
@@ -85,7 +85,7 @@ class Pool:
         self._slots = [_Slot(device) for device in devices[: len(execution.plan.stages)]]
         self._news = PoolNews(execution.plan, execution.listener)
         self._deaths = Deaths(execution.database)
-        self._apart: set[str] = set()  # trainings with which a worker died that did several
+        self._since = seconds_now(execution.database)
         self._most: dict[str | None, dict[str, int]] = {device: {} for device in devices}
         self._error: RunnerError | None = None
 
@@ -130,11 +130,12 @@ class Pool:
         execution, setup = self._execution, self._execution.setup
         work = PoolWork(
             on_device(setup, slot.device),
-            self._without_deadly_cohorts(),
+            execution.plan,
             execution.facts,
             execution.reruns,
             execution.shares_epochs,
             execution.failures,
+            self._since,
         )
         pipe, theirs = self._spawning.Pipe()
         args = (pickle.dumps(work), setup.code, theirs, self._stops, os.getpid())
@@ -142,12 +143,6 @@ class Pool:
             slot.process, slot.pipe = process, pipe
         theirs.close()
         self._tell_limits(slot.device)
-
-    def _without_deadly_cohorts(self) -> Plan:
-        """Return the plan for a new worker: it does by themselves what another died with."""
-        plan = self._execution.plan
-        kept = (each for each in plan.cohorts if self._apart.isdisjoint(each.stages))
-        return replace(plan, cohorts=tuple(kept))
 
     def _hear(self, slot: _Slot) -> None:
         """Take what a worker tells, or note that it has ended."""
@@ -197,8 +192,6 @@ class Pool:
 
     def _note_deaths(self, slot: _Slot, pid: int, how: str) -> None:
         """Leave what a dead worker did to the others; a stage that kills each has failed."""
-        if len(slot.at_work) > 1:
-            self._apart.update(slot.at_work)
         self._deaths.note(list(slot.at_work), claims_of_child(self._execution.database, pid), how)
         self._news.left(slot.at_work)
 

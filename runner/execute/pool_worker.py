@@ -38,6 +38,7 @@ class PoolWork:
         reruns: which repetition of each run is wanted.
         shares_epochs: as of a `PlanExecution`.
         failures: likewise.
+        since: likewise.
     """
 
     setup: WorkerSetup
@@ -46,6 +47,7 @@ class PoolWork:
     reruns: Mapping[str, int]
     shares_epochs: bool
     failures: Mapping[str, int]
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ def _go(given: PoolWork, pipe: Connection[Any, Any], stops: Stops, parent: int) 
             crowd=_Siblings(pipe),
             is_ours=lambda process: _is_child_of(process, parent),
             failures=given.failures,
+            since=given.since,
         )
         return execute_locally(execution)
 

@@ -30,6 +30,7 @@ from runner.execute.listener import Listener, NullListener
 from runner.execute.plan_execution import PlanExecution
 from runner.execute.ray_nodes import Share
 from runner.execute.work import Told, work_on_wanted
+from runner.store.running import seconds_now
 
 LISTEN_SECONDS = 2.0
 """How long who asks for notes waits for one."""
@@ -69,6 +70,7 @@ def asked_of_worker(
         "version": runner.__version__,
         "options": options,
         "failures": dict(execution.failures),
+        "since": seconds_now(execution.database),
         "runs": {key: execution.reruns[key] for key in execution.plan.stages_by_run},
         "code": [str(Path(path).absolute()) for path in code],
         "folder": os.getcwd(),
@@ -136,9 +138,8 @@ class RemoteWorker:
             home.open(create=False) as database,
             shared(home.folder),
         ):
-            work_on_wanted(
-                request, home, database, told, only=asked["runs"], failures=asked["failures"]
-            )
+            known = {"failures": asked["failures"], "since": asked["since"]}
+            work_on_wanted(request, home, database, told, only=asked["runs"], **known)
 
     def _listen(self, planned: PlannedRuns) -> Listener:
         return _Notes(self._notes)

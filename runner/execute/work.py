@@ -56,6 +56,7 @@ def work_on_wanted(
     stay: bool = False,
     only: Mapping[str, int] | None = None,
     failures: Mapping[str, int] | None = None,
+    since: float | None = None,
 ) -> None:
     """Do what is wanted, until nothing is left that can be done here.
 
@@ -68,6 +69,7 @@ def work_on_wanted(
         only: the only runs to do, and which repetition of each is wanted; what lacks of them is
             done also where they have a result.
         failures: as of a `PlanExecution`, for all plans.
+        since: likewise.
 
     Raises:
         Interrupted: when asked to stop; what is finished is recorded.
@@ -90,7 +92,7 @@ def work_on_wanted(
         for note in _new(notes, bound):
             told.on_note(note)
         is_outdated = partial(_has_changed, database, version)
-        how = Carrying(told.should_stop, is_outdated, True, told.is_ours, failures)
+        how = Carrying(told.should_stop, is_outdated, True, told.is_ours, failures, since)
         if not bound.bound.cells or _is_done(bound, database, numerics, told, how):
             now = wanted_runs(database) if only is None else wanted
             if only is None and is_outdated():

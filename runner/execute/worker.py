@@ -32,7 +32,7 @@ from runner.execute.plan_execution import StageTask, WorkerSetup
 from runner.execute.stage_worker import Ended
 from runner.execute.work_folder import WorkFolder
 from runner.store.catalogue import record_environment
-from runner.store.claim_answers import Claimed
+from runner.store.claim_answers import Claimed, ClaimHeld
 from runner.store.claims import NewAttempt, check_not_lost, claim_stage
 from runner.store.crowding import either
 from runner.store.database import Database
@@ -53,6 +53,7 @@ class Worker:
         database: Database | None = None,
         sources: Mapping[str, ImageSource] | None = None,
         crowd: Crowd | None = None,
+        since: float | None = None,
     ) -> None:
         """Open what is needed.
 
@@ -63,6 +64,7 @@ class Worker:
             database: already open here, or None to open it.
             sources: images already found here, or None to find those that are needed.
             crowd: the other workers on its device; none where not given.
+            since: as of a `PlanExecution`.
         """
         request = setup.request
         self._setup, self._listener, self._should_stop = setup, listener, should_stop
@@ -86,7 +88,7 @@ class Worker:
         needed = map(context.artifact_path, setup.needed)
         self._context = replace(context, cache=Cache(context.folder, request.cache_limit, needed))
         folder = WorkFolder(self._context)
-        self._crowd = Alone() if crowd is None else crowd
+        self._crowd, self._since = Alone() if crowd is None else crowd, since
         self._home = Home(self._database, self._context, folder, listener, self._crowd)
         here = {"host": host(), "place": str(device)}
         self._environment = record_environment(self._database, {**setup.environment, **here})
@@ -131,7 +133,8 @@ class Worker:
             note = self._once()
             try:
                 for task in tasks:
-                    self._begin(task, attempts, ended, note)
+                    if not self._begin(task, attempts, ended, note):
+                        break
             except BaseException as error:
                 attempts.stop(error)
             if attempts.jobs:
@@ -151,8 +154,13 @@ class Worker:
 
         return note
 
-    def _begin(self, task: StageTask, attempts: Attempts, ended: Ended, note: Note) -> None:
-        """Claim a stage."""
+    def _begin(self, task: StageTask, attempts: Attempts, ended: Ended, note: Note) -> bool:
+        """Claim a stage; return whether others may be done together with it.
+
+        What another worker has died with since all began is done by itself: any stage of those that
+        it did together may have killed it. Until then the others stay claimed by the dead.
+        """
+        apart = self._since if attempts.jobs else None
         numerics = self._numerics
         claim = claim_stage(
             self._database,
@@ -163,15 +171,18 @@ class Worker:
             again=task.again,
             failures=task.failures,
             in_the_way=either(self._crowd.in_the_way(task.stage), task.in_the_way),
+            unless_lost_since=apart,
         )
         if not isinstance(claim, Claimed):
-            ended(task.stage, claim)
-            return
+            if apart is None or not isinstance(claim, ClaimHeld):  # it may be held by the dead
+                ended(task.stage, claim)
+            return True
         attempts.begin(self._job(task, claim), claim)
         reached("stage claimed")
-        if claim.took_over:
+        if claim.took_over is not None:
             note("taking over a stage whose process died")
         self._listener.on_stage_start(task.stage)
+        return self._since is None or claim.took_over is None or claim.took_over < self._since
 
     def _do(self, attempts: Attempts, heartbeat: Heartbeat, note: Note) -> None:
         """Do what is claimed; trainings of one cohort have the same numerics."""

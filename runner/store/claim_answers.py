@@ -12,11 +12,18 @@ from runner.artifacts.process import Process
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """This process does the stage, as this attempt."""
+    """This process does the stage, as this attempt.
+
+    Attributes:
+        stage_key: the stage.
+        attempt_id: the attempt.
+        took_over: when the attempt began whose process had died with it, in seconds since 1970, by
+            the database's clock; None where nobody had it.
+    """
 
     stage_key: str
     attempt_id: int
-    took_over: bool
+    took_over: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

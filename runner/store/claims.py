@@ -33,6 +33,7 @@ ENDED = ("done", "diverged")
 _KEY: sa.BindParameter[str] = sa.bindparam("key")
 _CLAIM = sa.select(claims).where(claims.c.stage_key == _KEY)
 _HOLDER = sa.select(claims.c.attempt_id).where(claims.c.stage_key == _KEY).with_for_update()
+_BEGAN = sa.select(attempts.c.started).where(attempts.c.id == sa.bindparam("attempt"))
 _STATUSES = sa.select(attempts.c.status, attempts.c.error).order_by(attempts.c.number)
 _ATTEMPTS = _STATUSES.where(attempts.c.stage_key == _KEY)
 _NEWEST = sa.select(sa.func.max(attempts.c.number)).where(attempts.c.stage_key == _KEY)
@@ -97,6 +98,7 @@ def claim_stage(
     failures: int | None = None,
     now: Moment | None = None,
     in_the_way: InTheWay | None = None,
+    unless_lost_since: float | None = None,
 ) -> Claimed | StageEnded | ClaimHeld | EpochsHeld:
     """Take a stage, unless it is done or another living process has it.
 
@@ -110,7 +112,9 @@ def claim_stage(
         again: as of :func:`look_at_stage`.
         failures: likewise.
         now: the time, for tests.
-        in_the_way: likewise.
+        in_the_way: as of :func:`look_at_stage`.
+        unless_lost_since: a stage counts as held where its process has died in an attempt that
+            began since then, in seconds since 1970, by the database's clock.
     """
 
     def claim(connection: sa.Connection) -> Claimed | StageEnded | ClaimHeld | EpochsHeld:
@@ -121,8 +125,11 @@ def claim_stage(
             return held
         row = _claim_row(connection, stage_key)
         moment = Moment.now(connection) if now is None else now
+        lost: float | None = None
         if row is not None:
-            if is_held(row, moment):
+            lost = float(connection.execute(_BEGAN, {"attempt": row.attempt_id}).scalar_one())
+            is_left = unless_lost_since is not None and lost >= unless_lost_since
+            if is_left or is_held(row, moment):
                 return ClaimHeld(owner_of(row))
             _drop(connection, row)
         ended = None if again else _ended(connection, stage_key, failures)
@@ -133,7 +140,7 @@ def claim_stage(
             lock_claiming(connection)
         attempt_id = _insert_attempt(connection, stage_key, attempt, moment)
         insert_claim(connection, stage_key, attempt_id, moment)
-        return Claimed(stage_key, attempt_id, took_over=row is not None)
+        return Claimed(stage_key, attempt_id, lost)
 
     return database.transact(claim, beside=Beside.OTHERS)
 
@@ -173,7 +180,7 @@ def claims_by_process(database: Database) -> dict[Process, list[Claimed]]:
     found: dict[Process, list[Claimed]] = {}
     with database.read() as connection:
         for row in connection.execute(sa.select(claims)):
-            claim = Claimed(row.stage_key, row.attempt_id, took_over=False)
+            claim = Claimed(row.stage_key, row.attempt_id)
             found.setdefault(owner_of(row), []).append(claim)
     return found
 

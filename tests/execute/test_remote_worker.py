@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forks import Forks, KillAt
 from grids import GRID, ask, left_in, write_grid
 from shared_specs import Log
+from together_specs import RATES
 from waiting import wait_for
 
 from runner.api.running import run
@@ -145,6 +149,25 @@ def test_another_version_or_another_folder_is_an_error_before_any_work(
     assert ask(tmp_path, "SELECT count(*) FROM attempts") == [(0,)]
     with pytest.raises(RunnerError, match="of a later version"):
         raise_answer({"kind": "NotYet", "message": "an error of a later version", "parts": {}})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_trainings_that_a_worker_of_the_command_died_with_are_done_one_by_one(
+    is_ours: bool, forks: Forks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_grid(tmp_path, RATES)
+    began = time.time()
+    forks.run(tmp_path, ["run", str(spec), "--threads", "1"], KillAt("epoch begins", 5))
+    asked = asked_of(spec, monkeypatch)
+    since = began if is_ours else asked["since"]
+    assert began < asked["since"] <= time.time()
+    assert RemoteWorker().work({**asked, "since": since}) == {}
+    query = "SELECT started, started + seconds FROM attempts JOIN stages USING (stage_key)"
+    rows = ask(tmp_path, f"{query} WHERE kind = 'train' AND status = 'done' ORDER BY started")
+    assert len(rows) == 3
+    one_by_one = [after[0] >= before[1] - 0.02 for before, after in pairwise(rows)]
+    assert one_by_one == [is_ours] * 2, rows
 
 
 def test_it_stops_when_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,9 +86,9 @@ def claim_for(database: Database, pid: int, **values: object) -> Claimed:
     return claim
 
 
-def ask_for(database: Database) -> Claimed | StageEnded | ClaimHeld:
+def ask_for(database: Database, **how: float) -> Claimed | StageEnded | ClaimHeld:
     environment = record_environment(database, {"machine": "m"})
-    return claim_stage(database, "prepare", NewAttempt(environment, {}, "cpu"))
+    return claim_stage(database, "prepare", NewAttempt(environment, {}, "cpu"), **how)
 
 
 @pytest.mark.slow
@@ -124,6 +124,23 @@ def test_a_killed_process_is_known_to_be_dead_whatever_the_clock_says(
     taken = ask_for(database)
     assert isinstance(taken, Claimed)
     assert taken.took_over
+
+
+def test_a_stage_is_left_claimed_by_who_died_in_an_attempt_that_began_since(
+    database: Database, other: subprocess.Popen[bytes]
+) -> None:
+    before = time.time()
+    claim_for(database, other.pid)
+    other.kill()
+    other.wait()
+    left = ask_for(database, unless_lost_since=before)
+    assert isinstance(left, ClaimHeld)
+    assert left.owner is not None
+    assert left.owner.pid == other.pid
+    taken = ask_for(database, unless_lost_since=time.time() + 1)
+    assert isinstance(taken, Claimed)
+    assert taken.took_over is not None
+    assert before <= taken.took_over <= time.time()
 
 
 def test_a_process_that_renews_nothing_loses_its_claim_in_time_that_passes(
