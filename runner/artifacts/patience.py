@@ -19,6 +19,8 @@ from runner.core.text import printable, without_login
 
 WAITS = (0.5, 1.0, 2.0)
 """Seconds before each further try: half of them, or up to all."""
+ENOUGH_SECONDS = 8.0
+"""After so long nothing is tried again: libraries of file systems try by themselves for a while."""
 AWAY_SECONDS = 60.0
 """For so long nothing is asked of what did not answer."""
 LONGEST_TOLD = 200
@@ -98,6 +100,7 @@ class Patience:
         if self.is_away():
             raise Unreachable
         waits = () if self._is_away else WAITS
+        enough = time.monotonic() + ENOUGH_SECONDS
         for seconds in (*waits, None):
             try:
                 found = do()
@@ -110,7 +113,7 @@ class Patience:
                     raise
                 if _is_refusal(error):
                     raise Refused(error) from None
-                if seconds is None:
+                if seconds is None or time.monotonic() > enough:
                     self._go_away(error)
                     raise Unreachable from None
                 self.wait(seconds * random.uniform(0.5, 1.0))

@@ -42,6 +42,17 @@ def test_it_is_asked_again_after_longer_and_longer(patience: Patience, waited: l
     assert patience.notes() == []
 
 
+def test_what_takes_long_to_fail_is_not_asked_again(
+    patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a library that has tried again itself."""
+    monkeypatch.setattr(module, "ENOUGH_SECONDS", -1.0)
+    asked = Asked(100)
+    with pytest.raises(Unreachable):
+        patience.ask(asked)
+    assert asked.times == 1
+
+
 def test_without_an_answer_it_is_left_alone_for_a_while_and_that_is_said_once(
     patience: Patience, monkeypatch: pytest.MonkeyPatch
 ) -> None:
