@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,14 +20,15 @@ from runner.bind.request import Request
 from runner.bind.wanted_runs import WantedRequest, bind_wanted
 from runner.bind.workspace import Workspace
 from runner.components.download import OnProgress
-from runner.core.errors import Interrupted
+from runner.core.errors import Interrupted, StoreBusy, StoreUnreachable
 from runner.execute.carry_out import Carrying, execute_plan
 from runner.execute.listener import Listener
 from runner.store.database import Database
 from runner.store.wanted import Version, wanted_runs, wanted_version
+from runner.store.watching import CommitCounter
 
 LOOK_SECONDS = 1.0
-"""How often who stays looks whether something is wanted."""
+"""How often who stays looks whether anything was committed, and so may be wanted."""
 
 
 @dataclass(frozen=True)
@@ -78,26 +80,28 @@ def work_on_wanted(
     notes: set[str] = set()
     left: dict[str, int] = {}  # what cannot be done here, as long as nobody asks for more
     learnt: Version | None = None
-    while True:
-        version = wanted_version(database)
-        if only is None and version != learnt:
-            left, learnt = {}, version
-        wanted = wanted_runs(database) if only is None else dict(only)
-        if wanted.items() <= left.items():
-            if not stay:
-                return
-            _wait(told.should_stop)
-            continue
-        bound = bind_wanted(request, home, database, wanted, told.on_progress)
-        for note in _new(notes, bound):
-            told.on_note(note)
-        is_outdated = partial(_has_changed, database, version)
-        how = Carrying(told.should_stop, is_outdated, True, told.is_ours, failures, since)
-        if not bound.bound.cells or _is_done(bound, database, numerics, told, how):
-            now = wanted_runs(database) if only is None else wanted
-            if only is None and is_outdated():
-                continue  # what is wanted now may be another repetition, asked for meanwhile
-            left |= {key: rerun for key, rerun in now.items() if key in wanted}
+    with closing(CommitCounter(database)) as commits:
+        while True:
+            _has_moved(commits)  # what is committed from now on ends the next waiting
+            version = wanted_version(database)
+            if only is None and version != learnt:
+                left, learnt = {}, version
+            wanted = wanted_runs(database) if only is None else dict(only)
+            if wanted.items() <= left.items():
+                if not stay:
+                    return
+                _wait(told.should_stop, database, commits)
+                continue
+            bound = bind_wanted(request, home, database, wanted, told.on_progress)
+            for note in _new(notes, bound):
+                told.on_note(note)
+            is_outdated = partial(_has_changed, database, version)
+            how = Carrying(told.should_stop, is_outdated, True, told.is_ours, failures, since)
+            if not bound.bound.cells or _is_done(bound, database, numerics, told, how):
+                now = wanted_runs(database) if only is None else wanted
+                if only is None and is_outdated():
+                    continue  # what is wanted now may be another repetition, asked for meanwhile
+                left |= {key: rerun for key, rerun in now.items() if key in wanted}
 
 
 def _is_done(
@@ -129,9 +133,28 @@ def _new(notes: set[str], bound: WantedRequest) -> list[str]:
     return new
 
 
-def _wait(should_stop: Callable[[], bool]) -> None:
-    until = time.monotonic() + LOOK_SECONDS
-    while time.monotonic() < until:
+def _wait(should_stop: Callable[[], bool], database: Database, commits: CommitCounter) -> None:
+    """Wait until somebody has committed something, so that more may be wanted.
+
+    Raises:
+        Interrupted: when asked to stop.
+        StoreGone: when the database's file was removed or replaced.
+    """
+    looked = time.monotonic()
+    while True:
         if should_stop():
             raise Interrupted("stopped; nothing was at work")
         time.sleep(LOOK_SECONDS / 10)
+        if time.monotonic() > looked + LOOK_SECONDS:
+            database.check()
+            if _has_moved(commits):
+                return
+            looked = time.monotonic()
+
+
+def _has_moved(commits: CommitCounter) -> bool:
+    """Return whether there was a commit, or that cannot be told now: then it is asked patiently."""
+    try:
+        return commits.has_moved()
+    except (StoreBusy, StoreUnreachable):
+        return True

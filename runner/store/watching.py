@@ -49,7 +49,7 @@ class CommitCounter:
         """Begin to count; to be asked by one thread at a time.
 
         Args:
-            database: opened by :func:`open_to_watch`.
+            database: opened by :func:`open_to_watch`, or to be written too.
         """
         self._commits = database.commit_reader()
         self._seen: Any = None
