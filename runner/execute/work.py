@@ -20,10 +20,10 @@ from runner.bind.request import Request
 from runner.bind.wanted_runs import WantedRequest, bind_wanted
 from runner.bind.workspace import Workspace
 from runner.components.download import OnProgress
-from runner.core.errors import Interrupted, StoreBusy, StoreUnreachable
+from runner.core.errors import Interrupted, StoreBusy
 from runner.execute.carry_out import Carrying, execute_plan
 from runner.execute.listener import Listener
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.wanted import Version, wanted_runs, wanted_version
 from runner.store.watching import CommitCounter
 
@@ -152,9 +152,10 @@ def _wait(should_stop: Callable[[], bool], database: Database, commits: CommitCo
             looked = time.monotonic()
 
 
+@read_again
 def _has_moved(commits: CommitCounter) -> bool:
-    """Return whether there was a commit, or that cannot be told now: then it is asked patiently."""
+    """Return whether there was a commit, or that cannot be told now."""
     try:
         return commits.has_moved()
-    except (StoreBusy, StoreUnreachable):
-        return True
+    except StoreBusy:
+        return True  # whoever reads waits longer

@@ -8,12 +8,14 @@ from recorded import want
 
 from runner.bind.request import as_request
 from runner.bind.workspace import workspace
-from runner.core.errors import Interrupted, StoreGone
+from runner.core.errors import Interrupted, RunnerError, StoreBusy, StoreGone, StoreUnreachable
 from runner.execute import work
 from runner.execute.listener import NullListener
 from runner.execute.work import Told, work_on_wanted
+from runner.store import database as database_module
 from runner.store.catalogue import record_environment
 from runner.store.database import Database, open_database
+from runner.store.watching import CommitCounter
 
 LOOKS = 100
 
@@ -119,3 +121,42 @@ def test_who_stays_hears_that_the_database_was_removed(
     with pytest.raises(StoreGone, match="was removed"):
         stay_with(str(path), lambda look: path.unlink(missing_ok=True))
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("error", [StoreBusy("locked"), StoreUnreachable("a server", "gone")])
+def test_who_stays_goes_on_where_it_cannot_be_told_for_a_moment_whether_anybody_committed(
+    error: RunnerError,
+    asked: list[dict[str, int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    has_moved, failures = CommitCounter.has_moved, [error]
+
+    def fails_once(commits: CommitCounter) -> bool:
+        if asked and failures:
+            raise failures.pop()
+        return has_moved(commits)
+
+    monkeypatch.setattr(CommitCounter, "has_moved", fails_once)
+    open_database(tmp_path / "results.db").close()
+    with pytest.raises(Interrupted):
+        stay_with(str(tmp_path / "results.db"), lambda look: None)
+    assert failures == []
+    assert len(asked) == (2 if isinstance(error, StoreBusy) else 1)
+
+
+def test_who_stays_ends_where_a_server_stays_away_as_others_do(
+    asked: list[dict[str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, tries = StoreUnreachable("a server", "gone"), list[int]()
+
+    def fails(commits: CommitCounter) -> bool:
+        tries.append(len(asked))
+        raise away
+
+    monkeypatch.setattr(CommitCounter, "has_moved", fails)
+    monkeypatch.setattr(database_module.Patience, "wait", lambda patience: False)
+    open_database(tmp_path / "results.db").close()
+    with pytest.raises(StoreUnreachable):
+        stay_with(str(tmp_path / "results.db"), lambda look: None)
+    assert (tries, asked) == ([0], [])
