@@ -26,7 +26,7 @@ from runner.store.checking import check_everything, refuse
 from runner.store.checksums import seal_all
 from runner.store.database import open_database
 from runner.store.json_types import JsonList, JsonObject
-from runner.store.merge import MEASURED
+from runner.store.merge_source import MEASURED
 from runner.store.reference import COUNTING, REFERENCE_FILE
 from runner.store.schema import (
     analyses,

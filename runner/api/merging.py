@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from runner.api.frames import Framed
 from runner.bind.workspace import REFERENCE, workspace
 from runner.core.errors import UsageError
 from runner.store.database import open_database
+from runner.store.merge import MergeListener
 from runner.store.merge_experiments import Name, merge
 from runner.store.reference import ReferenceResult
 
@@ -46,24 +47,38 @@ class MergeSummary(Framed):
         return pd.DataFrame(rows, columns=["run", "status", "device", "recorded"])
 
 
-def merge_databases(source: str | Path, db: str | Path | None = None) -> MergeSummary:
+def merge_databases(
+    source: str | Path,
+    db: str | Path | None = None,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> MergeSummary:
     """Copy what a database lacks from another: results with all numbers, experiments with cells.
 
     Each may be a file or a server's database. Copied results count as done; their weights stay
-    where they are. What the database has stays as it is.
+    where they are. What the database has stays as it is. Runs without a result are asked for by
+    nobody there.
+
+    Results are copied in batches, experiments after them. Others write between two batches; a merge
+    that was stopped leaves a whole database, and done again it goes on.
 
     Args:
         source: the other database, which is only read.
         db: the database, which is made where there is none; results.db when not given.
+        on_progress: hears between batches how many of how many are done, and of what; what it
+            raises ends the merge.
+        on_note: hears when others keep the database locked.
 
     Raises:
         UsageError: when there is no source, or both are the same.
-        DamagedDatabase: when what is copied is not what was recorded.
+        DamagedDatabase: when what is to be copied is not what was recorded, which is seen first.
+        StoreBusy: when others keep the database locked for minutes; what was copied stays.
+        StoreUnreachable: when the server of one of them does not answer, which it names.
     """
     home = workspace(db)
     if home.database_path == REFERENCE:
         raise UsageError("the reference is read-only", hint="name a database of your own with --db")
     with open_database(source, create=False, read_only=True) as other, home.open() as database:
-        found = merge(database, other)
+        found = merge(database, other, MergeListener(on_progress, on_note))
         places = str(other.address), str(database.address)
     return MergeSummary(*places, found.results, found.num_results, found.added, found.kept)

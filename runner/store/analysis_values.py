@@ -5,7 +5,7 @@ Knows attempts, not which run wants what.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from runner.core.keys import canonical_json
 from runner.core.records import AnalysisValue
 from runner.store.checksums import checksum
+from runner.store.rows import rows_with
 from runner.store.schema import analysis_values, attempts
 
 CHECKSUM = "values"
@@ -47,6 +48,16 @@ def newest_attempt(connection: sa.Connection, stage_key: str) -> Any:
         .order_by(attempts.c.id.desc())
     )
     return connection.execute(query).first()
+
+
+def newest_attempts(connection: sa.Connection, stage_keys: Iterable[str]) -> dict[str, int]:
+    """Return the ids of the attempts whose values count, by stage, of those that have one."""
+    columns = (attempts.c.stage_key, attempts.c.id, attempts.c.status)
+    newest: dict[str, int] = {}
+    for row in rows_with(connection, columns, attempts.c.stage_key, stage_keys):
+        if row["status"] in COUNTING:
+            newest[row["stage_key"]] = max(newest.get(row["stage_key"], 0), row["id"])
+    return newest
 
 
 def values_of(connection: sa.Connection, attempt_id: int) -> list[tuple[str, str, float]]:

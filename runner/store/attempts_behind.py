@@ -10,8 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.store.analysis_values import newest_attempt
+from runner.store.analysis_values import newest_attempts
 from runner.store.reference import COUNTING
+from runner.store.rows import rows_with
 from runner.store.schema import analyses, attempts, run_epochs, run_stages
 
 ENDED = (*COUNTING, "reference")
@@ -28,38 +29,34 @@ def attempts_behind(connection: sa.Connection, which: Collection[tuple[str, int]
         which: (run key, repetition) of the results.
     """
     wanted = set(which)
-    found = _attempts_of_analyses(connection, wanted) | {
-        row.attempt_id
-        for row in connection.execute(sa.select(run_epochs))
-        if (row.run_key, row.rerun) in wanted
-    }
-    chain = {
-        row.stage_key
-        for row in connection.execute(sa.select(run_stages))
-        if (row.run_key, row.rerun) in wanted
-    }
-    named: dict[int, set[int]] = {}
-    columns = (attempts.c.id, attempts.c.stage_key, attempts.c.status, attempts.c.outcome)
-    for row in connection.execute(sa.select(*columns)):
-        named[row.id] = set(_named_attempts(row.outcome))
-        if row.stage_key in chain and row.status in ENDED:
-            found.add(row.id)
+    read, chain, looked_at = (
+        {row[value] for row in _rows_of(connection, table, value, wanted)}
+        for table, value in (
+            (run_epochs, "attempt_id"),
+            (run_stages, "stage_key"),
+            (analyses, "stage_key"),
+        )
+    )
+    columns = (attempts.c.id, attempts.c.status)
+    at_stages = rows_with(connection, columns, attempts.c.stage_key, chain)
+    found = read | {row["id"] for row in at_stages if row["status"] in ENDED}
+    found |= set(newest_attempts(connection, looked_at).values())
     new = set(found)
     while new:
-        new = {each for one in new for each in named[one]} - found
+        outcomes = rows_with(connection, (attempts.c.outcome,), attempts.c.id, new)
+        new = {each for row in outcomes for each in _named_attempts(row["outcome"])} - found
         found |= new
     return found
 
 
-def _attempts_of_analyses(connection: sa.Connection, which: set[tuple[str, int]]) -> set[int]:
-    """Return the attempts whose values the analyses of results have."""
-    stage_keys = {
-        row.stage_key
-        for row in connection.execute(sa.select(analyses))
-        if (row.run_key, row.rerun) in which
-    }
-    newest = (newest_attempt(connection, key) for key in sorted(stage_keys))
-    return {attempt.id for attempt in newest if attempt is not None}
+def _rows_of(
+    connection: sa.Connection, table: sa.Table, value: str, which: set[tuple[str, int]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows that results have in a table."""
+    columns = (table.c.run_key, table.c.rerun, table.c[value])
+    for row in rows_with(connection, columns, table.c.run_key, {key for key, _ in which}):
+        if (row["run_key"], row["rerun"]) in which:
+            yield row
 
 
 def _named_attempts(value: Any) -> Iterator[int]:

@@ -33,6 +33,7 @@ def at_ends(metric: str) -> str:
 PARTS = (RESULT, STAGES, *METRIC_NAMES, *map(at_ends, METRIC_NAMES), OWN_METRICS, STEPS)
 """Of a result: how it ended and what it reads; its stages; each metric, at all epochs and at those
 that most tables show; all metrics of own code; the steps."""
+OF_PLACE = RESULT, STAGES, STEPS  # with ids of attempts, or the repetition: a copy has others
 
 JSON = "CAST({} AS TEXT)".format
 """JSON as it is stored: PostgreSQL would read it."""
@@ -204,8 +205,7 @@ def _ends(
     asked = ", ".join(f"('{split}', '{measure}')" for split, measure in by_parts)
     for table in ("metrics", "evaluations"):
         for row in _rows(connection, ENDS.format(table=table, names=asked), keys):
-            of_result = found.setdefault(row[:2], {})
-            of_result.setdefault(by_parts[row[2:4]], []).append(row[4:])
+            found.setdefault(row[:2], {}).setdefault(by_parts[row[2:4]], []).append(row[4:])
     return found
 
 
@@ -249,10 +249,9 @@ def _rows(
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a query with ``IN (?)`` for all values, in batches."""
     stored, every = StoredRows(connection), sorted(set(values))
-    for start in range(0, len(every), BATCH):
-        batch = every[start : start + BATCH]
-        marks = ", ".join("?" * len(batch))
-        yield from stored.rows(query.replace("(?)", f"({marks})"), batch)
+    for batch in (every[start : start + BATCH] for start in range(0, len(every), BATCH)):
+        marks = f"({', '.join('?' * len(batch))})"
+        yield from stored.rows(query.replace("(?)", marks), batch)
 
 
 def seal_runs(connection: sa.Connection, keys: Collection[str]) -> None:
@@ -270,10 +269,16 @@ def seal_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
     _store(connection, "attempts", "id", attempt_checksums(connection, ids))
 
 
-def seal_results(connection: sa.Connection, which: Collection[Key]) -> None:
-    """Store the checksums of results; what they read and their stages must be there by then."""
-    found = result_checksums(connection, {key for key, _ in which})
-    rows = [(json.dumps(found[each], sort_keys=True), *each) for each in which]
+def seal_results(
+    connection: sa.Connection, which: Collection[Key], known: Mapping[Key, Any] | None = None
+) -> None:
+    """Store the checksums of results; what they read and their stages must be there by then.
+
+    Of copies, ``known`` has the checksums of the originals: only those OF_PLACE are computed.
+    """
+    found = result_checksums(connection, {key for key, _ in which}, OF_PLACE if known else PARTS)
+    sums = [(known or {}).get(each, {}) | found[each] for each in which]
+    rows = [(json.dumps(sums[at], sort_keys=True), *each) for at, each in enumerate(which)]
     statement = "UPDATE results SET checksum = ? WHERE run_key = ? AND rerun = ?"
     StoredRows(connection).change(statement, rows)
 

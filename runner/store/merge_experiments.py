@@ -6,8 +6,9 @@ stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,10 +16,12 @@ import sqlalchemy as sa
 from runner.core.errors import UsageError
 from runner.store.checking import check_experiments, check_runs, refuse
 from runner.store.checksums import seal_experiment, seal_runs
-from runner.store.database import Database
-from runner.store.merge import import_results
-from runner.store.new_rows import BATCH, insert_new
+from runner.store.database import Database, read_again
+from runner.store.merge import SILENT, MergeListener, import_results, transact_patiently
+from runner.store.merge_target import insert
+from runner.store.new_rows import insert_new
 from runner.store.reference import ReferenceResult
+from runner.store.rows import BATCH, rows_with
 from runner.store.schema import cells, experiments, runs
 
 Name = tuple[str, str]
@@ -42,35 +45,40 @@ class Merged:
     kept: Sequence[Name]
 
 
-def merge(database: Database, other: Database) -> Merged:
+def merge(database: Database, other: Database, listener: MergeListener = SILENT) -> Merged:
     """Copy results and experiments that a database lacks from another one.
 
-    Done again, it copies what is new. Each of the two steps is one transaction.
+    Results first, in batches; then the runs without a result that experiments ask for; last each
+    experiment with its cells. Stopped in between, the database is whole, and what was copied
+    counts; done again, it goes on.
 
     Args:
         database: where they are missing.
         other: is read.
+        listener: hears how far it is.
 
     Raises:
         UsageError: when both are the same.
-        DamagedDatabase: when what is copied is not what was recorded.
+        DamagedDatabase: when what is to be copied is not what was recorded, which is seen first.
+        StoreBusy: when others keep the database locked; what was copied stays.
     """
     if database.identity() == other.identity():
         raise UsageError(
             f"{database.address} and {other.address} are the same database, or a copy of it",
             hint="name another one",
         )
-    with other.read() as source:
-        done = sa.text("SELECT run_key FROM latest_results WHERE status IN ('done', 'diverged')")
-        run_keys = sorted(source.execute(done).scalars())
-    results = import_results(database, other, run_keys)
-    with other.read() as source:
-        refuse(other.address, [check_experiments(source)])
-        found = _experiments(source)
-        asked = {cell["run_key"] for each in found.values() for cell in each.cells} - {None}
-        refuse(other.address, [check_runs(source, asked)])
-        rows = _runs(source, asked)
-    added, kept = database.transact(lambda connection: _add(connection, found, rows))
+    run_keys, found = _read(other)
+    new = [name for name in found if name not in _names(database)]
+    asked = {cell["run_key"] for name in new for cell in found[name].cells} - {None}
+    _check_runs(other, asked)
+    results = import_results(database, other, run_keys, listener)
+    _copy_runs(database, other, sorted(asked), listener)
+    added = []
+    for number, name in enumerate(new):
+        at = (number, len(new), "experiments copied")
+        if transact_patiently(database, partial(_add, found[name]), listener, at):
+            added.append(name)
+    kept = _kept(database, {name: found[name] for name in found if name not in added})
     return Merged(results, len(run_keys), added, kept)
 
 
@@ -82,9 +90,14 @@ class _Experiment:
     cells: list[dict[str, Any]]
 
 
-def _experiments(connection: sa.Connection) -> dict[Name, _Experiment]:
+def _experiments(
+    connection: sa.Connection, names: Collection[Name] | None = None
+) -> dict[Name, _Experiment]:
+    """Return all experiments, or those of some names that are there."""
     found: dict[Name, _Experiment] = {}
     for row in connection.execute(sa.select(experiments).order_by(experiments.c.id)).all():
+        if names is not None and (row.name, row.variant) not in names:
+            continue
         mine = sa.select(cells).where(cells.c.experiment_id == row.id)
         order = (cells.c.position, cells.c.fold, cells.c.seed)
         inside = [dict(cell._mapping) for cell in connection.execute(mine.order_by(*order))]
@@ -96,35 +109,75 @@ def _experiments(connection: sa.Connection) -> dict[Name, _Experiment]:
     return found
 
 
-def _runs(connection: sa.Connection, run_keys: set[str]) -> list[dict[str, Any]]:
-    keys, found = sorted(run_keys), list[dict[str, Any]]()
-    for start in range(0, len(keys), BATCH):
-        query = sa.select(runs).where(runs.c.run_key.in_(keys[start : start + BATCH]))
-        found += [dict(row._mapping) for row in connection.execute(query)]
-    return found
+@read_again
+def _read(other: Database) -> tuple[list[str], dict[Name, _Experiment]]:
+    """Return the runs with results that count as done, and all experiments, checked."""
+    done = sa.text("SELECT run_key FROM latest_results WHERE status IN ('done', 'diverged')")
+    with other.read() as source:
+        refuse(other.address, [check_experiments(source)])
+        return sorted(source.execute(done).scalars()), _experiments(source)
 
 
-def _add(
-    connection: sa.Connection,
-    found: dict[Name, _Experiment],
-    rows: list[dict[str, Any]],
-) -> tuple[list[Name], list[Name]]:
-    """Store the experiments that are not there; return their names, and those of other versions."""
-    there = _experiments(connection)
-    added = [name for name in found if name not in there]
-    kept = [name for name in found if name in there and not _is_same(there[name], found[name])]
-    asked = {cell["run_key"] for name in added for cell in found[name].cells}
-    mine = [row for row in rows if row["run_key"] in asked]
-    seal_runs(connection, insert_new(connection, runs, "run_key", mine))
-    for name in added:
-        inserted = connection.execute(sa.insert(experiments).values(**found[name].row))
-        assert inserted.inserted_primary_key is not None
-        number = int(inserted.inserted_primary_key[0])
-        inside = [{**cell, "experiment_id": number} for cell in found[name].cells]
-        for start in range(0, len(inside), BATCH):
-            connection.execute(sa.insert(cells), inside[start : start + BATCH])
-        seal_experiment(connection, number)
-    return added, kept
+@read_again
+def _check_runs(other: Database, run_keys: Collection[str]) -> None:
+    with other.read() as source:
+        refuse(other.address, [check_runs(source, run_keys)])
+
+
+@read_again
+def _names(database: Database) -> set[Name]:
+    with database.read() as connection:
+        query = sa.select(experiments.c.name, experiments.c.variant)
+        return {(row.name, row.variant) for row in connection.execute(query)}
+
+
+@read_again
+def _kept(database: Database, found: Mapping[Name, _Experiment]) -> list[Name]:
+    """Return the experiments of which a database has another version."""
+    with database.read() as connection:
+        there = _experiments(connection, found)
+    return [name for name in found if not _is_same(there[name], found[name])]
+
+
+def _copy_runs(
+    database: Database, other: Database, run_keys: Sequence[str], listener: MergeListener
+) -> None:
+    """Copy the settings of runs without a result."""
+    for start in range(0, len(run_keys), BATCH):
+        rows = _lacking_runs(database, other, run_keys[start : start + BATCH])
+        if rows:
+            at = (start, len(run_keys), "runs of experiments copied")
+            transact_patiently(database, partial(_add_runs, rows), listener, at)
+
+
+def _lacking_runs(
+    database: Database, other: Database, run_keys: Sequence[str]
+) -> list[dict[str, Any]]:
+    there = {row["run_key"] for row in _run_rows(database, run_keys)}
+    return _run_rows(other, [key for key in run_keys if key not in there])
+
+
+@read_again
+def _run_rows(database: Database, run_keys: Sequence[str]) -> list[dict[str, Any]]:
+    with database.read() as connection:
+        return rows_with(connection, runs, runs.c.run_key, run_keys)
+
+
+def _add_runs(rows: Sequence[dict[str, Any]], target: sa.Connection) -> None:
+    seal_runs(target, insert_new(target, runs, "run_key", rows))
+
+
+def _add(found: _Experiment, target: sa.Connection) -> bool:
+    """Store an experiment; return False where there is one of this name meanwhile."""
+    mine = [experiments.c[each] == found.row[each] for each in ("name", "variant")]
+    if target.execute(sa.select(experiments.c.id).where(*mine)).first() is not None:
+        return False
+    inserted = target.execute(sa.insert(experiments).values(**found.row))
+    assert inserted.inserted_primary_key is not None
+    number = int(inserted.inserted_primary_key[0])
+    insert(target, cells, [{**cell, "experiment_id": number} for cell in found.cells])
+    seal_experiment(target, number)
+    return True
 
 
 def _is_same(ours: _Experiment, theirs: _Experiment) -> bool:

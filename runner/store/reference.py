@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from runner.core.errors import UsageError
 from runner.core.records import RunStatus
-from runner.store.database import Database, open_database
+from runner.store.database import Database, open_database, read_again
 
 REFERENCE_FILE = Path(__file__).resolve().parents[1] / "reference" / "results.db"
 COUNTING = ("done", "diverged")
@@ -60,6 +60,7 @@ def is_reference_file(path: Path) -> bool:
     return path.name == REFERENCE_FILE.name and path.resolve() == REFERENCE_FILE
 
 
+@read_again
 def reference_results(reference: Database, run_keys: Collection[str]) -> dict[str, ReferenceResult]:
     """Return the results in the reference that count as done, for those of the runs that have one.
 

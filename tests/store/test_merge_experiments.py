@@ -11,7 +11,7 @@ from runner.store.checking import check_everything
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, run_dump
 from runner.store.merge_experiments import merge
-from runner.store.progress import ended_stages
+from runner.store.progress import ended_stages, latest_results
 from runner.store.queries import run_rows
 
 pytestmark = pytest.mark.slow
@@ -100,3 +100,4 @@ def test_nothing_is_taken_from_a_damaged_database(
         with pytest.raises(DamagedDatabase):
             merge(mine, other)
         assert run_rows(mine) == []
+        assert latest_results(mine, ["r1"]) == {}
