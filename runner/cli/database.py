@@ -28,6 +28,7 @@ Examples:
   runner db merge other.db
   runner db merge results.db --db postgresql://user@host/runs
   runner db merge postgresql://user@host/runs --db copy.db"""
+GO_ON = "the same command goes on; what was copied is there to stay"
 INFO_EXAMPLES = """\b
 Example:
   runner db info --db results.db"""
@@ -75,11 +76,16 @@ def merge(
     """Copy the results and experiments of another database that this one lacks.
 
     Copied results count as done; their weights stay where they are. What this one has stays as it
-    is.
+    is. Runs without a result are not asked for here: `runner run SPEC` does that. Workers may be at
+    work on both. After Ctrl-C, the same command goes on.
     """
     from runner import api
+    from runner.cli.shown_files import FilesProgress
 
-    merged = api.merge_databases(source, db)
+    with FilesProgress("merge", what="results", hint=GO_ON) as progress:
+        merged = api.merge_databases(
+            source, db, progress.moved, lambda note: progress.say(f"note: {note}")
+        )
     typer.echo(
         f"{merged.target}: {pluralize(len(merged.results), 'result')} of {merged.num_results} and"
         f" {pluralize(len(merged.added), 'experiment')} copied from {merged.source}"

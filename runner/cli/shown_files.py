@@ -67,16 +67,19 @@ class FilesProgress:
     Ctrl-C ends the work after a batch.
     """
 
-    def __init__(self, title: str, beside_rows: bool = False, what: str = "files") -> None:
+    def __init__(
+        self, title: str, beside_rows: bool = False, what: str = "files", hint: str = ""
+    ) -> None:
         """Begin nothing yet.
 
         Args:
             title: what is done.
             beside_rows: whether rows are printed meanwhile, which a bar on one terminal would cut.
             what: is counted.
+            hint: what to do after a stop.
         """
         self._is_free = not (beside_rows and sys.stdout.isatty())
-        self._title, self._what, self._stop = title, what, StopRequest()
+        self._title, self._what, self._hint, self._stop = title, what, hint, StopRequest()
         self._next = time.monotonic() + PLAIN_SECONDS
         self._bars: Progress | None = None
 
@@ -101,19 +104,26 @@ class FilesProgress:
         if self._bars is not None:
             self._bars.stop()
 
-    def moved(self, done: int, total: int) -> None:
+    def moved(self, done: int, total: int, what: str = "") -> None:
         """Show how many are done.
+
+        Args:
+            done: so many.
+            total: of so many.
+            what: is counted now, where that changes.
 
         Raises:
             Interrupted: when somebody has asked to stop.
         """
+        counted = what or self._what
         if self._stop():
-            raise Interrupted(f"stopped after {done} of {total} {self._what}")
+            raise Interrupted(f"stopped after {done} of {total} {counted}", hint=self._hint)
         if self._bars is not None:
-            self._bars.update(self._bar, completed=done, total=total)
+            title = f"{self._title}: {what}" if what else self._title
+            self._bars.update(self._bar, completed=done, total=total, description=title)
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + PLAIN_SECONDS
-            self.say(f"{self._title}: {done}/{total} {self._what}")
+            self.say(f"{self._title}: {done}/{total} {counted}")
 
     def say(self, text: str) -> None:
         """Print a line to standard error, above the bar."""
