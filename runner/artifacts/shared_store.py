@@ -184,8 +184,7 @@ class SharedStore:
 
         def remove() -> None:
             self._place.remove(manifest_place(name))
-            for each in sorted(self._place.names(name)):  # what was killed left more than is named
-                self._place.remove(f"{name}/{each}")
+            self._drop({f"{name}/{each}" for each in self._place.names(name)})  # named or not
 
         if not self._is_closed:
             self._asked(remove, None)
@@ -236,10 +235,7 @@ class SharedStore:
         began = time.perf_counter()
         if not self._is_bad(name) and stamps_of(look()) == self._put_as.get(name, {}):
             return True
-        try:
-            before = None if name in self._damaged else self._manifest(name)
-        except DamagedManifest:
-            before = None
+        before = self._replaceable(name)
         if before is not None and keeping:
             return True
         known = set[str]() if before is None else before.places()
@@ -247,17 +243,26 @@ class SharedStore:
         if found is None:
             return True
         manifest, stamps = found
-        if manifest != before:
-            check()
-            self._write(manifest, known - manifest.places())
-            self.traffic.put += 1
-            self.traffic.put_bytes += manifest.num_bytes
-            self.traffic.put_seconds += time.perf_counter() - began
+        if manifest != before:  # it may have taken long: others may have put theirs
+            now = self._replaceable(name)
+            known |= set() if now is None else now.places()
+            if now is not None and (keeping or now == manifest):
+                self._drop(known - now.places())
+            else:
+                check()
+                self._write(manifest, known - manifest.places())
+                self.traffic.put += 1
+                self.traffic.put_bytes += manifest.num_bytes
+                self.traffic.put_seconds += time.perf_counter() - began
         self._put_as[name] = stamps
         return True
 
     def _write(self, manifest: Manifest, old: set[str]) -> None:
-        """Name what has been put; remove files that it replaces, unless others have replaced it."""
+        """Name what has been put; remove files that it replaces, unless others have replaced it.
+
+        A claim may be lost between its check and this. What is then named is not taken back: it is
+        whole, and who has the claim now may count on it.
+        """
         name = manifest.name
         reached("artifact put there, not named")
         self._place.write(manifest.to_bytes(), manifest_place(name))
@@ -265,8 +270,18 @@ class SharedStore:
         self._damaged.pop(name, None)
         self._listed.pop(name.rpartition("/")[0], None)
         if old and self._manifest(name) == manifest:
-            for each in sorted(old):
-                self._place.remove(each)
+            self._drop(old)
+
+    def _replaceable(self, name: str) -> Manifest | None:
+        """Return what is there of an artifact; what is damaged counts as nothing."""
+        try:
+            return None if name in self._damaged else self._manifest(name)
+        except DamagedManifest:
+            return None
+
+    def _drop(self, files: set[str]) -> None:
+        for each in sorted(files):
+            self._place.remove(each)
 
     def _close(self, error: Exception) -> None:
         """Put nothing there any more."""

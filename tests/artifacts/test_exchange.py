@@ -6,7 +6,19 @@ import os
 from pathlib import Path
 
 import pytest
-from shared_stores import FailingPlace, machine, store_at
+from shared_stores import (
+    PIXELS,
+    STATE,
+    WEIGHTS,
+    FailingPlace,
+    blobs,
+    files_in,
+    machine,
+    notes,
+    put,
+    store_at,
+    write,
+)
 
 from runner.artifacts import putting
 from runner.artifacts.exchange import (
@@ -20,43 +32,9 @@ from runner.artifacts.exchange import (
     share,
 )
 from runner.artifacts.folder import Artifacts
-from runner.artifacts.hashes import file_digest
 from runner.artifacts.places import FolderPlace
-from runner.artifacts.state_folder import put_state, whole_state
+from runner.artifacts.state_folder import whole_state
 from runner.core.errors import ClaimLost, StoreUnreachable
-
-PIXELS, WEIGHTS, STATE = "pixels/abc", "weights/solo-best", "states/seg-3"
-
-
-def write(artifacts: Artifacts, name: str, content: bytes = b"content") -> Path:
-    """Write an artifact; return where it lies."""
-    path = artifacts.path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if name == WEIGHTS:
-        path.write_bytes(content)
-        return path
-    if name == STATE:
-
-        def tensors(file: Path) -> str:
-            file.write_bytes(content)
-            return file_digest(file)
-
-        put_state(path, {"epoch": 3, "segment": "seg"}, tensors)
-        return path
-    path.mkdir()
-    (path / "pixels.npy").write_bytes(content)
-    (path / "index.json").write_text('{"digest": "d"}')
-    return path
-
-
-def files_in(path: Path) -> dict[str, bytes]:
-    found = [path] if path.is_file() else sorted(path.iterdir())
-    return {each.name: each.read_bytes() for each in found}
-
-
-def put(artifacts: Artifacts, name: str) -> None:
-    share(artifacts, name)
-    settle(artifacts, [name])
 
 
 @pytest.fixture
@@ -73,15 +51,6 @@ def here(tmp_path: Path, root: Path) -> Artifacts:
 @pytest.fixture
 def there(tmp_path: Path, root: Path) -> Artifacts:
     return machine(tmp_path / "there" / ".runner", root)
-
-
-def blobs(root: Path) -> list[Path]:
-    return sorted(each for each in root.rglob("*") if each.is_file() and each.suffix != ".json")
-
-
-def notes(artifacts: Artifacts) -> list[str]:
-    assert artifacts.shared is not None
-    return artifacts.shared.notes()
 
 
 @pytest.mark.parametrize("name", [PIXELS, WEIGHTS, STATE])
