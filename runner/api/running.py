@@ -22,7 +22,7 @@ from runner.report.tables.declared import TableRef, fill
 from runner.report.tables.table import TableData
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
-from runner.store.merge import import_reference
+from runner.store.merge import MergeListener, import_reference
 from runner.store.progress import ended_stages, latest_results
 from runner.store.queries import run_rows
 from runner.store.reference import ReferenceResult
@@ -141,7 +141,7 @@ def run(
         imported: Sequence[ReferenceResult] = ()
         if request.use_reference:
             wanted = {cell.run.run_key for cell in bound.wanted_cells}
-            imported = import_reference(database, wanted)
+            imported = import_reference(database, wanted, MergeListener(on_note=on_note))
             on_imported(imported)
         with shared(bound.workspace.folder):
             planned = carry_out(bound, database, listen, should_stop)

@@ -101,14 +101,16 @@ def import_results(
     return copied
 
 
-def import_reference(database: Database, run_keys: Collection[str]) -> list[ReferenceResult]:
+def import_reference(
+    database: Database, run_keys: Collection[str], listener: MergeListener = SILENT
+) -> list[ReferenceResult]:
     """Copy the results in the reference that the database lacks; see :func:`import_results`.
 
     Raises:
         UsageError: when there is no reference, or it is not of this version.
     """
     with open_reference() as reference:
-        return import_results(database, reference, run_keys)
+        return import_results(database, reference, run_keys, listener)
 
 
 @read_again

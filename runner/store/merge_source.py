@@ -26,7 +26,7 @@ from runner.store.checking import (
 from runner.store.database import Database, read_again
 from runner.store.failures import damaged
 from runner.store.reference import ReferenceResult
-from runner.store.rows import BATCH, rows_with
+from runner.store.rows import rows_with
 from runner.store.schema import (
     analyses,
     artifacts,
@@ -50,6 +50,9 @@ MEASURED = tuple(
 
 OF_RESULTS = (results, run_epochs, run_stages, analyses)
 """The tables whose rows belong to one repetition of a run."""
+
+CHECKED = 100
+"""Results that are checked at once: of a server, in about a second."""
 
 Row = dict[str, Any]
 Moved = Callable[[int], None]
@@ -82,9 +85,9 @@ def check_source(
     with source.read() as connection:
         if wanted:
             refuse(source.address, [check_attempts(connection), check_environments(connection)])
-        for start in range(0, len(wanted), BATCH):
+        for start in range(0, len(wanted), CHECKED):
             on_moved(start)
-            reruns = {each.run_key: each.rerun for each in wanted[start : start + BATCH]}
+            reruns = {each.run_key: each.rerun for each in wanted[start : start + CHECKED]}
             sums |= {
                 row["run_key"]: row["checksum"] for row in _of_results(connection, results, reruns)
             }

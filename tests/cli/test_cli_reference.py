@@ -11,7 +11,7 @@ import pytest
 from commands import TINY, Call
 from recorded import seal_again
 
-from runner.store import reference
+from runner.store import merge, reference, sqlite
 from runner.store.database import open_database
 
 READING = [
@@ -115,6 +115,20 @@ def test_run_does_not_look_at_the_reference_unless_told(
     ran = call("run", "tiny.yaml", "--only", "slow")
     assert ran.code == 0
     assert "2 runs: 2 done; " in ran.err
+
+
+@pytest.mark.slow
+def test_a_lock_is_told_while_results_wait_to_be_taken(
+    shipped: Path, fresh: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(merge, "PAUSE", 0.0)
+    monkeypatch.setattr(merge, "TRIES", 2)
+    with open_database("results.db") as database, database.write():
+        ran = call("run", "tiny.yaml", "--use-reference")
+    said = "another process keeps the database locked (database is locked)"
+    assert (ran.code, ran.err.count(said)) == (1, 2)
+    assert f"results.db: {said}; trying again\n" in ran.err
 
 
 @pytest.mark.slow
