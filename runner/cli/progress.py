@@ -64,7 +64,7 @@ class PlainProgress:
 
     def __init__(self, wanted: PlannedRuns) -> None:
         self._names, self._estimate = Names(wanted), Estimate(wanted)
-        self._total = sum(isinstance(stage, Train) for stage in wanted.plan.stages)
+        self._trainings = {each.key for each in wanted.plan.stages if isinstance(each, Train)}
         self._done = 0
         self._began = time.monotonic()
         self._next = 0.0
@@ -72,6 +72,8 @@ class PlainProgress:
     def on_stage_start(self, stage: Stage) -> None:
         """Print a line when images are prepared; trainings get theirs at the end."""
         self._estimate.began(stage)
+        if isinstance(stage, Train):  # also one of a plan before this
+            self._trainings.add(stage.key)
         self._began = time.monotonic()
         if isinstance(stage, Prepare | ExtractFeatures):
             self._say(self._names.of(stage))
@@ -102,7 +104,8 @@ class PlainProgress:
         if isinstance(stage, Train):
             self._done += 1
             took = f"in {show_seconds(seconds)}" if seconds else "by another process"
-            parts = [f"[{self._done}/{self._total}] {self._names.of(stage)}: {status} {took}"]
+            place = f"[{self._done}/{len(self._trainings)}]"
+            parts = [f"{place} {self._names.of(stage)}: {status} {took}"]
             parts += [part for part in (message, self._estimate.left()) if part]
             self._next = time.monotonic() + PLAIN_SECONDS
             self._say("; ".join(parts))
@@ -134,10 +137,10 @@ class LiveProgress:
             TextColumn("{task.fields[detail]}"),
             console=console,
         )
-        total = sum(isinstance(stage, Train) for stage in wanted.plan.stages)
-        self._grid: TaskID = self._bars.add_task("grid", total=max(total, 1), detail="")
+        self._trainings = {each.key for each in wanted.plan.stages if isinstance(each, Train)}
+        self._grid: TaskID = self._bars.add_task("grid", total=1, detail="")
         self._run: TaskID = self._bars.add_task("", total=1, detail="")
-        self._total, self._done = total, 0
+        self._done = 0
         self._shares: dict[str, float] = {}
         self._shown, self._shown_at = "", 0.0
         self._bars.start()
@@ -145,6 +148,8 @@ class LiveProgress:
     def on_stage_start(self, stage: Stage) -> None:
         """Show the stage on the second line."""
         self._estimate.began(stage)
+        if isinstance(stage, Train):  # also one of a plan before this
+            self._trainings.add(stage.key)
         self._shown_at = 0.0
         self._bars.reset(self._run, description=self._names.of(stage), total=1, detail="")
         self._show_grid()
@@ -185,10 +190,11 @@ class LiveProgress:
         self._show_grid()
 
     def _show_grid(self) -> None:
-        parts = [f"{self._done}/{self._total} trainings", self._estimate.left()]
+        total = len(self._trainings)
+        parts = [f"{self._done}/{total} trainings", self._estimate.left()]
         detail = ", ".join(part for part in parts if part)
         completed = self._done + sum(self._shares.values())
-        self._bars.update(self._grid, completed=completed, detail=detail)
+        self._bars.update(self._grid, total=max(total, 1), completed=completed, detail=detail)
 
     def on_run_end(self, run_key: str, status: str) -> None:
         """Do nothing: the lines show it."""

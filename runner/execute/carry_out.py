@@ -24,7 +24,8 @@ from runner.core.moments import reached
 from runner.core.stages import Evaluate
 from runner.execute.executors import EXECUTORS
 from runner.execute.listener import Listener
-from runner.execute.plan_execution import PlanExecution, WorkerSetup
+from runner.execute.plan_execution import PlanExecution, Workers, WorkerSetup
+from runner.execute.pool import Pool
 from runner.planner.measurements import skip_where_weights_are_gone
 from runner.planner.unshared import told_of_own_code
 from runner.store.database import Database
@@ -43,6 +44,7 @@ class Carrying:
         is_ours: as of a `PlanExecution`.
         failures: likewise.
         since: likewise.
+        workers: likewise.
     """
 
     should_stop: Callable[[], bool]
@@ -51,6 +53,7 @@ class Carrying:
     is_ours: Callable[[Process], bool] = lambda process: False
     failures: Mapping[str, int] | None = None
     since: float | None = None
+    workers: Workers | None = None
 
 
 def carry_out(
@@ -73,15 +76,17 @@ def carry_out(
         Interrupted: when asked to stop.
     """
     numerics = LateNumerics(bound.request)
-    how = Carrying(should_stop, failures=failed_attempts(database))  # of all plans of the command
+    failures = failed_attempts(database)  # of all plans of the command
     first = planned = plan_runs(bound, database, numerics)
     reached("runs planned, not recorded")
     record_wanted(database, planned)
     if bound.request.workers == 0:
         return first
-    while not execute_plan(planned, database, numerics, listen(planned), how):
-        planned = plan_runs(_again(first), database, numerics, repetitions=first.reruns)
-        record_wanted(database, planned)
+    with Pool() as pool:
+        how = Carrying(should_stop, failures=failures, workers=pool)
+        while not execute_plan(planned, database, numerics, listen(planned), how):
+            planned = plan_runs(_again(first), database, numerics, repetitions=first.reruns)
+            record_wanted(database, planned)
     return first
 
 
@@ -131,6 +136,7 @@ def execute_plan(
         is_ours=how.is_ours,
         failures=failed_attempts(database) if how.failures is None else how.failures,
         since=how.since,
+        workers=how.workers,
     )
     for note in numerics.notes(planned.precisions()):
         execution.listener.on_note(note)

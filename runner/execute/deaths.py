@@ -33,7 +33,7 @@ def claims_of_child(database: Database, pid: int) -> list[Claimed]:
 
 
 class Deaths:
-    """The deaths of the workers of one plan."""
+    """The deaths of the workers of one command."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -59,4 +59,5 @@ class Deaths:
                 message = f"the process that did this stage {how}, as another before it"
                 close_attempt(self._database, claim, "failed", 0.0, message)
                 failed.append(claim.stage_key)
+                del self._by_stage[claim.stage_key]  # who asks for it again has it tried again
         return failed

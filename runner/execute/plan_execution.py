@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from runner.artifacts.process import Process
 from runner.bind.data_locations import DataLocation
@@ -82,6 +82,13 @@ class StageTask:
         return None
 
 
+class Workers(Protocol):
+    """Processes that may go on from one plan of a command to the next."""
+
+    def go(self, execution: PlanExecution) -> bool:
+        """Carry a plan out, beside what they do of the one before."""
+
+
 @dataclass(frozen=True)
 class PlanExecution:
     """A plan to carry out.
@@ -108,6 +115,7 @@ class PlanExecution:
         since: when the workers of the command began, in seconds since 1970, by the database's
             clock: what one of them has died with since is done by itself, not together with other
             trainings. None where there are no others.
+        workers: those of the plans before, for the executor `workers`; None to begin with none.
     """
 
     plan: Plan
@@ -126,6 +134,7 @@ class PlanExecution:
     is_ours: Callable[[Process], bool] = lambda process: False
     failures: Mapping[str, int] = field(default_factory=dict)
     since: float | None = None
+    workers: Workers | None = None
 
     @cached_property
     def setup(self) -> WorkerSetup:

@@ -11,26 +11,25 @@ import os
 import pickle
 import signal
 import time
-from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import wait
+from types import TracebackType
+from typing import Any, Self
 
 from runner.bind.slots import slots
 from runner.core.errors import Interrupted, RunnerError
-from runner.core.stages import Stage
 from runner.execute.child import Failure
 from runner.execute.deaths import MOST_REPLACED, Deaths, claims_of_child, how_it_died
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution
 from runner.execute.pool_news import PoolNews
+from runner.execute.pool_slots import Room, Slot
 from runner.execute.pool_worker import (
-    Limits,
     PoolWork,
     Stops,
     Through,
     TooMany,
-    Verdict,
     on_device,
     work_in_pool,
 )
@@ -38,78 +37,132 @@ from runner.execute.spawning import Flag, started
 from runner.store.running import seconds_now
 
 POLL_SECONDS = 0.1
+LOOK_SECONDS = 1.0
+"""How often it is asked whether more is wanted, while a worker has nothing to do."""
 END_SECONDS = 60.0
 """How long the others may take to stop after an error of one, before they are killed."""
 
 
 def execute_with_workers(execution: PlanExecution) -> bool:
-    """Carry a plan out by several processes; see :meth:`Coordinator.go`."""
-    if not execution.plan.stages:
-        return execute_locally(execution)
-    pool = Pool(execution)
-    try:
-        return pool.go()
-    finally:
-        pool.close()
-
-
-@dataclass(eq=False)
-class _Slot:
-    """A place for a worker, and who has it.
-
-    Attributes:
-        device: of the place.
-        process: the worker.
-        pipe: to it.
-        at_work: the stages that it does, by key.
-        is_done: once it has gone through the plan: whether all has ended.
-        replaced: how often it has died.
-    """
-
-    device: str | None
-    process: multiprocessing.process.BaseProcess | None = None
-    pipe: Connection[Any, Any] | None = None
-    at_work: dict[str, Stage] = field(default_factory=dict)
-    is_done: bool | None = None
-    replaced: int = 0
+    """Carry a plan out by several processes; see :meth:`Pool.go`."""
+    if execution.workers is not None:
+        return execution.workers.go(execution)
+    with Pool() as pool:
+        return pool.go(execution)
 
 
 class Pool:
-    """The workers of one plan."""
+    """The workers of one command, from plan to plan, and what was learnt of them.
 
-    def __init__(self, execution: PlanExecution) -> None:
-        self._execution = execution
+    What a worker does of an earlier plan goes on beside the next: it ends after its stage, and
+    another begins in its place, with the plan of then.
+    """
+
+    _execution: PlanExecution
+    _deaths: Deaths
+    _room: Room
+    _since: float
+    _stops: Stops
+
+    def __init__(self) -> None:
+        """Begin without any: what they need is made for the first plan with a stage."""
         self._spawning = multiprocessing.get_context("spawn")
-        self._stops = Stops(Flag(self._spawning), Flag(self._spawning))
-        devices = slots(execution.setup.request)
-        self._slots = [_Slot(device) for device in devices[: len(execution.plan.stages)]]
-        self._news = PoolNews(execution.plan, execution.listener)
-        self._deaths = Deaths(execution.database)
-        self._since = seconds_now(execution.database)
-        self._most: dict[str | None, dict[str, int]] = {device: {} for device in devices}
+        self._slots: list[Slot] = []
+        self._plan = 0
+        self._looked = 0.0
+        self._news = PoolNews()
         self._error: RunnerError | None = None
 
-    def go(self) -> bool:
-        """Start the workers and hear of them until all have ended.
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End those that are left: at a checkpoint where an error came between two plans."""
+        try:
+            if isinstance(error, Exception) and self._error is None and self.is_at_work:
+                self._stops.now.set()
+                limit = None if isinstance(error, Interrupted) else END_SECONDS
+                self._let_end(limit)
+        finally:
+            self._kill()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether any worker is there."""
+        return any(slot.pipe is not None for slot in self._slots)
+
+    def go(self, execution: PlanExecution) -> bool:
+        """Start workers for a plan, in free places, and hear of all until all have ended.
+
+        Returns:
+            Whether every stage has ended; if not, the rest is to be planned anew. Some may be at
+            work still, where more is wanted and a place is free.
 
         Raises:
             Interrupted: when asked to stop; what is finished is recorded.
             RunnerError: the first that ended a worker, or when too many have died.
         """
+        self._execution = execution
+        if execution.plan.stages and not self._slots:
+            self._slots = [Slot(device) for device in slots(execution.setup.request)]
+            self._room, self._deaths = Room(self._slots), Deaths(execution.database)
+            self._since = seconds_now(execution.database)
+            self._stops = Stops(Flag(self._spawning), Flag(self._spawning))
+        if self._slots:
+            self._begin(execution)
+        if not execution.plan.stages:
+            return execute_locally(execution)
+        self._fill()
+        return self._go_on()
+
+    def attend(self, is_outdated: Callable[[], bool]) -> None:
+        """Hear of those that are left of earlier plans until all have ended, or more is wanted.
+
+        Raises:
+            Interrupted: when asked to stop.
+            RunnerError: as of :meth:`go`.
+        """
+        self._execution = replace(self._execution, is_outdated=is_outdated)
+        self._go_on()
+
+    def _begin(self, execution: PlanExecution) -> None:
+        self._plan += 1
+        self._stops = Stops(self._stops.now, Flag(self._spawning))
+        self._looked = time.monotonic()
+        at_work = {key: stage for slot in self._slots for key, stage in slot.at_work.items()}
+        self._news.begin(execution.plan, execution.listener, at_work if self.is_at_work else None)
         for slot in self._slots:
+            slot.is_done = None
+
+    def _fill(self) -> None:
+        """Start workers in places that had none for this plan, while there may be stages left."""
+        if self._stops.now.is_set() or self._execution.should_stop() or self._error is not None:
+            return
+        working = sum(slot.pipe is not None for slot in self._slots)
+        free = [slot for slot in self._slots if slot.pipe is None and slot.plan != self._plan]
+        for slot in free[: max(self._news.num_left - working, 0)]:
             self._start(slot)
+
+    def _go_on(self) -> bool:
+        """Hear of workers until all have ended, or the plan is outdated; see :meth:`go`."""
         failed_at = 0.0
-        while working := [slot for slot in self._slots if slot.pipe is not None]:
+        while self.is_at_work:
             if self._execution.should_stop() or self._error is not None:
                 self._stops.now.set()
             if self._error is not None:
                 failed_at = failed_at or time.monotonic()
                 if time.monotonic() > failed_at + END_SECONDS:
                     break
-            if len(working) < len(self._slots) and self._execution.is_outdated():
-                self._stops.next.set()  # some have nothing to do, and more is wanted
-            for pipe in wait([slot.pipe for slot in working if slot.pipe], POLL_SECONDS):
-                self._hear(next(slot for slot in working if slot.pipe is pipe))
+            elif self._is_outdated():
+                self._stops.next.set()
+                return False
+            self._listen()
+            self._fill()
         if self._error is not None:
             raise self._error
         is_done = any(slot.is_done for slot in self._slots)
@@ -117,16 +170,30 @@ class Pool:
             raise Interrupted("stopped; what its workers have begun goes on from checkpoints")
         return is_done
 
-    def close(self) -> None:
-        """End those that are left, at once."""
+    def _is_outdated(self) -> bool:
+        """Return whether some have nothing to do, and more is wanted."""
+        now = time.monotonic()
+        if now < self._looked + LOOK_SECONDS or all(slot.at_work for slot in self._slots):
+            return False
+        self._looked = now
+        return not self._stops.now.is_set() and self._execution.is_outdated()
+
+    def _let_end(self, limit: float | None) -> None:
+        """Hear of workers until all have ended, for so many seconds at most."""
+        began = time.monotonic()
+        while self.is_at_work and (limit is None or time.monotonic() < began + limit):
+            self._listen()
+
+    def _kill(self) -> None:
         for slot in self._slots:
             if slot.process is not None:
                 slot.process.kill()
                 slot.process.join()
             if slot.pipe is not None:
                 slot.pipe.close()
+            slot.process = slot.pipe = None
 
-    def _start(self, slot: _Slot) -> None:
+    def _start(self, slot: Slot) -> None:
         execution, setup = self._execution, self._execution.setup
         work = PoolWork(
             on_device(setup, slot.device),
@@ -139,12 +206,19 @@ class Pool:
         )
         pipe, theirs = self._spawning.Pipe()
         args = (pickle.dumps(work), setup.code, theirs, self._stops, os.getpid())
+        slot.plan = self._plan
         with started(self._spawning, work_in_pool, *args) as process:
             slot.process, slot.pipe = process, pipe
         theirs.close()
-        self._tell_limits(slot.device)
+        self._room.tell_limits(slot.device)
 
-    def _hear(self, slot: _Slot) -> None:
+    def _listen(self) -> None:
+        """Take what workers tell within a moment."""
+        working = [slot for slot in self._slots if slot.pipe is not None]
+        for pipe in wait([slot.pipe for slot in working if slot.pipe], POLL_SECONDS):
+            self._hear(next(slot for slot in working if slot.pipe is pipe))
+
+    def _hear(self, slot: Slot) -> None:
         """Take what a worker tells, or note that it has ended."""
         assert slot.pipe is not None
         try:
@@ -156,9 +230,11 @@ class Pool:
             self._news.left(slot.at_work)
             self._failed(told.raised())
         elif isinstance(told, Through):
-            slot.is_done = told.is_done
+            slot.replaced = 0
+            if slot.plan == self._plan:
+                slot.is_done = told.is_done
         elif isinstance(told, TooMany):
-            self._lower(slot, told.stage_key)
+            self._room.lower(slot, told.stage_key, self._execution.listener)
         else:
             self._news.told(slot.at_work, *told)
 
@@ -167,7 +243,7 @@ class Pool:
         if self._error is None and not isinstance(error, Interrupted):
             self._error = error
 
-    def _ended(self, slot: _Slot) -> None:
+    def _ended(self, slot: Slot) -> None:
         """Note that a worker has gone; one that was not through has died, and is replaced."""
         assert slot.process is not None
         assert slot.pipe is not None
@@ -190,37 +266,7 @@ class Pool:
         self._execution.listener.on_note(f"a worker {how}; another takes its place")
         self._start(slot)
 
-    def _note_deaths(self, slot: _Slot, pid: int, how: str) -> None:
+    def _note_deaths(self, slot: Slot, pid: int, how: str) -> None:
         """Leave what a dead worker did to the others; a stage that kills each has failed."""
         self._deaths.note(list(slot.at_work), claims_of_child(self._execution.database, pid), how)
         self._news.left(slot.at_work)
-
-    def _lower(self, slot: _Slot, stage_key: str) -> None:
-        """Let fewer work on a device while a stage that had too little memory is done there."""
-        assert slot.pipe is not None
-        stage = slot.at_work[stage_key]
-        busy = [each for each in self._slots if each.device == slot.device and each.at_work]
-        if len(busy) > 1:
-            most = self._most[slot.device]
-            most[stage.cost_key] = fewer = lowered(most.get(stage.cost_key), len(busy))
-            device = "" if slot.device is None else f" on {slot.device}"
-            several = "worker at a time" if fewer == 1 else "workers at once"
-            note = f"{len(busy)} workers do not fit{device}: such a stage is done by"
-            self._execution.listener.on_note(f"{note} {fewer} {several}")
-            self._tell_limits(slot.device)
-        with suppress(OSError):
-            slot.pipe.send(Verdict(len(busy) > 1))
-
-    def _tell_limits(self, device: str | None) -> None:
-        mine = [slot for slot in self._slots if slot.device == device and slot.pipe is not None]
-        if self._most[device]:
-            pids = frozenset(slot.process.pid or 0 for slot in mine if slot.process is not None)
-            for slot in mine:
-                with suppress(OSError):
-                    assert slot.pipe is not None
-                    slot.pipe.send(Limits(dict(self._most[device]), pids))
-
-
-def lowered(most: int | None, busy: int) -> int:
-    """Return how many workers may be at once where ``busy`` were too many, and never more again."""
-    return busy - 1 if most is None else min(most, busy - 1)

@@ -6,22 +6,50 @@ database. Who did a stage tells it best, so others are believed only when nobody
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from runner.core.plan import Plan
 from runner.core.stages import Stage
-from runner.execute.listener import Listener
+from runner.execute.listener import Listener, NullListener
 
 
 class PoolNews:
-    """Tells a listener what several workers tell."""
+    """Tells the listener of a plan what several workers tell, some of whom may do one before it."""
 
-    def __init__(self, plan: Plan, listener: Listener) -> None:
-        self._stages = {stage.key: stage for stage in plan.stages}
-        self._listener = listener
+    def __init__(self) -> None:
+        """Begin without a plan; :meth:`begin` comes first."""
+        self._listener: Listener = NullListener()
+        self._stages: dict[str, Stage] = {}  # of the plan, and of those before while any is at work
+        self._left: set[str] = set()
         self._doing: dict[str, int] = {}  # how many workers do a stage now: one, but for moments
         self._heard: dict[str, tuple[Any, ...]] = {}  # ends that others tell of what is done here
         self._told: set[str] = set()  # stages, runs and notes
+
+    @property
+    def num_left(self) -> int:
+        """How many stages of the plan have not ended, as far as anyone has told."""
+        return len(self._left)
+
+    def begin(self, plan: Plan, listener: Listener, at_work: Mapping[str, Stage] | None) -> None:
+        """Tell another listener from now on.
+
+        Args:
+            plan: that is carried out from now on.
+            listener: is told of it.
+            at_work: stages that workers of a plan before do, by key; it is told that they begin.
+                None where there are no such workers.
+        """
+        self._listener = listener
+        self._left = {stage.key for stage in plan.stages}
+        if at_work is None:
+            self._stages.clear()
+        self._stages |= {stage.key: stage for stage in plan.stages}
+        # what has ended before, and is wanted once more, ends once more
+        self._told -= {f"end of {key}" for key in self._left}
+        self._told -= {f"on_run_end {run}" for run in plan.stages_by_run}
+        for stage in (at_work or {}).values():
+            listener.on_stage_start(stage)
 
     def told(
         self, at_work: dict[str, Stage], name: str, stage_key: str, values: tuple[Any, ...]
@@ -62,12 +90,14 @@ class PoolNews:
                 self._ended({}, stage, self._heard.pop(key))
 
     def _ended(self, at_work: dict[str, Stage], stage: Stage, values: tuple[Any, ...]) -> None:
-        if at_work.pop(stage.key, None) is not None:
+        is_its = at_work.pop(stage.key, None) is not None
+        if is_its:
             self._doing[stage.key] -= 1
         elif self._doing.get(stage.key, 0):
             self._heard[stage.key] = values
             return
-        if self._is_new(f"end of {stage.key}"):
+        if (is_its or stage.key in self._left) and self._is_new(f"end of {stage.key}"):
+            self._left.discard(stage.key)
             self._listener.on_stage_end(stage, *values)
 
     def _is_new(self, what: str) -> bool:

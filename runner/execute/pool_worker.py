@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -162,7 +163,7 @@ def work_in_pool(
 def _go(given: PoolWork, pipe: Connection[Any, Any], stops: Stops, parent: int) -> bool:
     from runner.execute.worker import FoundSources
 
-    setup = given.setup
+    setup, passes = given.setup, count()
     with setup.workspace.open(create=False, check=False) as database:
         execution = PlanExecution(
             plan=given.plan,
@@ -175,7 +176,7 @@ def _go(given: PoolWork, pipe: Connection[Any, Any], stops: Stops, parent: int) 
             listener=_TellingAll(pipe),
             should_stop=lambda: stops.now.is_set() or os.getppid() != parent,
             shares_epochs=given.shares_epochs,
-            is_outdated=stops.next.is_set,
+            is_outdated=lambda: next(passes) > 0 and stops.next.is_set(),  # one pass in any case
             longest_first=True,
             crowd=_Siblings(pipe),
             is_ours=lambda process: _is_child_of(process, parent),

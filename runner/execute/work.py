@@ -23,7 +23,9 @@ from runner.components.download import OnProgress
 from runner.core.errors import Interrupted, StoreBusy
 from runner.execute.carry_out import Carrying, execute_plan
 from runner.execute.listener import Listener
+from runner.execute.pool import Pool
 from runner.store.database import Database, read_again
+from runner.store.progress import failed_attempts
 from runner.store.wanted import Version, wanted_runs, wanted_version
 from runner.store.watching import CommitCounter
 
@@ -80,23 +82,30 @@ def work_on_wanted(
     notes: set[str] = set()
     left: dict[str, int] = {}  # what cannot be done here, as long as nobody asks for more
     learnt: Version | None = None
-    with closing(CommitCounter(database)) as commits:
+    with closing(CommitCounter(database)) as commits, Pool() as pool:
         while True:
             _has_moved(commits)  # what is committed from now on ends the next waiting
             version = wanted_version(database)
             if only is None and version != learnt:
                 left, learnt = {}, version
+            is_outdated = partial(_has_changed, database, version)
+            # before what is wanted is looked at: what fails from now on is not tried again
+            failed = failed_attempts(database) if failures is None else failures
             wanted = wanted_runs(database) if only is None else dict(only)
             if wanted.items() <= left.items():
-                if not stay:
+                if pool.is_at_work:  # on what nobody wants any more
+                    pool.attend(is_outdated)
+                elif stay:
+                    _wait(told.should_stop, database, commits)
+                else:
                     return
-                _wait(told.should_stop, database, commits)
                 continue
             bound = bind_wanted(request, home, database, wanted, told.on_progress)
             for note in _new(notes, bound):
                 told.on_note(note)
-            is_outdated = partial(_has_changed, database, version)
-            how = Carrying(told.should_stop, is_outdated, True, told.is_ours, failures, since)
+            how = Carrying(
+                told.should_stop, is_outdated, True, told.is_ours, failed, since, workers=pool
+            )
             if not bound.bound.cells or _is_done(bound, database, numerics, told, how):
                 now = wanted_runs(database) if only is None else wanted
                 if only is None and is_outdated():

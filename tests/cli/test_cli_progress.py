@@ -121,6 +121,14 @@ def test_trainings_that_end_often_say_nothing_in_between(tell: Tell) -> None:
         assert tell(start + 15, moved(TRAIN, 5, 10, 1, 30, 2.5, 0.1)) == []
 
 
+def test_training_of_a_plan_before_counts_while_it_is_at_work(tell: Tell) -> None:
+    before = stages.train("before", 30)
+    assert tell(0, began(before)) == []
+    assert tell(5, began(TRAIN)) == []
+    assert tell(9, ended(TRAIN, 4)) == ["[1/2] lr=0.1 seed=0: done in 4.0 s"]
+    assert tell(19, ended(before, 19)) == ["[2/2] before: done in 19 s"]
+
+
 def test_trainings_that_are_done_together_say_how_many_they_are(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from waiting import wait_for
 from runner.bind.request import Request
 from runner.bind.slots import slots
 from runner.core.errors import UsageError
-from runner.execute.pool import lowered
+from runner.execute.pool_slots import lowered
 
 GRID = """\
 name: grid
