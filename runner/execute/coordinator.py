@@ -39,6 +39,8 @@ PASS_SECONDS = 0.2
 """Time after which others are heard of, and a pass that goes by length begins anew."""
 PASS_SHARE = 20
 """A pass is so many times as long as it takes to put the stages in order, at least."""
+HEAR_SHARE = 10
+"""Others are heard of again after so many times as long as that took, at least."""
 
 
 class Coordinator:
@@ -66,6 +68,8 @@ class Coordinator:
         self._moved = False  # whether a pass through the plan has ended anything
         self._longest = seconds_to_end(plan, execution.facts) if execution.longest_first else {}
         self._turns = Turns(self._schedule, self._longest)
+        self._held: set[str] = set()  # what others did when they were last heard of
+        self._hear_at = 0.0
         self._others = TrainedSince(self._database, set(self._schedule.pending))
         self._to_plan_anew: set[str] = set()  # trainings whose epochs other processes have trained
 
@@ -128,13 +132,11 @@ class Coordinator:
         Args:
             without_waiting: do those of a cohort whose turn it is without the others.
         """
-        began = heard = time.monotonic()
-        held = self._hear() if self._longest else set()
-        groups = self._turns.next(len(held))
+        began = time.monotonic()
+        groups = self._turns.next(len(self._held_now()))
         lasts = max(PASS_SECONDS, PASS_SHARE * (time.monotonic() - began))
         for group in groups:
-            if self._longest and time.monotonic() > heard + PASS_SECONDS:
-                held, heard = self._hear(), time.monotonic()
+            held = self._held_now()
             stages = [each for each in group if each.key in self._schedule.pending]
             ready = [each for each in stages if self._schedule.standing(each) != "waiting"]
             if held.issuperset(each.key for each in ready) or self._near.leaves(ready):
@@ -144,10 +146,15 @@ class Coordinator:
             if self._longest and self._moved and time.monotonic() > began + lasts:
                 return  # what has become ready meanwhile may be longer
 
-    def _hear(self) -> set[str]:
-        """Learn what others have ended; return what they do now."""
-        self._runs.after_others(self._close_ended(self._news.ended()))
-        return self._news.held()
+    def _held_now(self) -> set[str]:
+        """Return what others do now; learn what they have ended, unless that was just heard."""
+        began = time.monotonic()
+        if self._longest and began > self._hear_at:
+            self._runs.after_others(self._close_ended(self._news.ended()))
+            self._held = self._news.held()
+            now = time.monotonic()
+            self._hear_at = now + max(PASS_SECONDS, HEAR_SHARE * (now - began))
+        return self._held
 
     def _close_ended(self, ended: Iterable[EndedAttempt]) -> list[str]:
         """Close what others have ended and is not to be done again; return which stages."""
@@ -168,6 +175,10 @@ class Coordinator:
         def ended(stage: Stage, answer: Answer) -> None:
             if isinstance(answer, NotTogether):
                 apart.append(stage.key)
+            if isinstance(answer, ClaimHeld):
+                self._turns.was_late()
+            elif isinstance(answer, StageResult):
+                self._turns.was_first()
             self._learn(stage, answer)
 
         if tasks:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from runner.core.stages import Stage
 from runner.execute.schedule import Schedule
 from runner.planner.longest import order_of
+
+WIDEST = 1024
+"""The most groups that are drawn among because of others."""
 
 
 class Turns:
@@ -28,12 +32,13 @@ class Turns:
         self._groups: list[list[Stage]] = []
         self._splits = -1  # of the schedule, when the groups were put in order
         self._draw = random.Random()
+        self._width = 1
 
     def next(self, at_work: int) -> Iterator[list[Stage]]:
         """Return the groups that are pending now, those to be begun first in front.
 
         Workers that look at one moment do not all try the same: each draws among as many as are at
-        work.
+        work, or more where others have been faster (:meth:`was_late`).
 
         Args:
             at_work: how many stages others do now; 0 for the order itself.
@@ -45,7 +50,19 @@ class Turns:
             self._groups = [
                 group for group in self._groups if any(each.key in pending for each in group)
             ]
-        return self._drawn(at_work) if self._longest and at_work else iter(self._groups)
+        return self._drawn(at_work) if self._longest else iter(self._groups)
+
+    def was_late(self) -> None:
+        """Note that another took what was to be taken: many look for work at one moment.
+
+        As when all begin, or a server is back. Drawing among twice as many each time, they part
+        after a few tries, where each would else be late for what every other one has taken.
+        """
+        self._width = min(2 * self._width, WIDEST)
+
+    def was_first(self) -> None:
+        """Note that nobody else took it."""
+        self._width = max(self._width // 2, 1)
 
     def _in_order(self) -> list[list[Stage]]:
         groups = self._schedule.together()
@@ -54,10 +71,11 @@ class Turns:
         return groups
 
     def _drawn(self, at_work: int) -> Iterator[list[Stage]]:
-        coming: Sequence[list[Stage]] = self._groups
-        nearest = list(coming[:at_work])
-        for group in coming[at_work:]:
-            nearest.append(group)
-            yield nearest.pop(self._draw.randrange(len(nearest)))
-        while nearest:
+        coming = iter(self._groups)
+        nearest: list[list[Stage]] = []
+        while True:
+            lacking = max(at_work + 1, self._width) - len(nearest)
+            nearest += islice(coming, max(lacking, 0))
+            if not nearest:
+                return
             yield nearest.pop(self._draw.randrange(len(nearest)))

@@ -49,6 +49,29 @@ def test_each_draws_among_as_many_as_are_at_work(at_work: int) -> None:
     assert len(places) > 1
 
 
+def test_who_was_late_draws_among_more_until_it_is_first_again() -> None:
+    turns = Turns(schedule(), LONGEST)
+    for _ in range(3):
+        turns.was_late()
+    drawn = [keys(turns) for _ in range(50)]
+    assert {found[0] for found in drawn} == set(SORTED[:8])
+    assert all(sorted(found) == sorted(SORTED) for found in drawn)
+    for _ in range(3):
+        turns.was_first()
+    assert keys(turns) == SORTED
+
+
+def test_who_is_late_parts_in_the_middle_of_a_turn() -> None:
+    firsts = set()
+    for _ in range(50):
+        turns = Turns(schedule(), LONGEST)
+        coming = turns.next(0)
+        assert [each.key for each in next(coming)] == SORTED[:1]
+        turns.was_late()
+        firsts.add(next(coming)[0].key)
+    assert firsts == set(SORTED[1:3])
+
+
 def test_what_has_ended_is_tried_no_more() -> None:
     planned = schedule()
     turns = Turns(planned, LONGEST)
