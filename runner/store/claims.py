@@ -118,11 +118,11 @@ def claim_stage(
     """
 
     def claim(connection: sa.Connection) -> Claimed | StageEnded | ClaimHeld | EpochsHeld:
+        held = _lock_stage(connection, stage_key) if is_postgres(connection) else None
+        if held is not None:  # found before the queue of those who claim, not behind it
+            return held
         if in_the_way is not None:
             lock_claiming(connection)
-        held = _lock_stage(connection, stage_key) if is_postgres(connection) else None
-        if held is not None:
-            return held
         row = _claim_row(connection, stage_key)
         moment = Moment.now(connection) if now is None else now
         lost: float | None = None
