@@ -261,6 +261,25 @@ def test_attempts_appear_in_the_order_of_their_ids(postgres_server: PostgresServ
     database.close()
 
 
+@pytest.mark.postgres
+def test_a_stage_that_another_is_just_claiming_is_not_waited_for(
+    postgres_server: PostgresServer,
+) -> None:
+    """Who waits for the end of all claims waits with one that it can get."""
+    database = with_stages(postgres_server.new_database(), 1)
+    attempt = NewAttempt(record_environment(database, {}), {}, "cpu")
+    with database.write(beside=Beside.OTHERS) as connection:
+        row = sa.select(stages).where(stages.c.stage_key == "s0-000")
+        connection.execute(row.with_for_update(key_share=True))
+        lock_claiming(connection)
+        started = time.monotonic()
+        held = claim_stage(database, "s0-000", attempt, in_the_way=lambda *_: None)
+        assert isinstance(held, ClaimHeld)
+        assert time.monotonic() - started < postgres_module.BUSY_SECONDS / 2
+    assert isinstance(claim_stage(database, "s0-000", attempt), Claimed)
+    database.close()
+
+
 @pytest.mark.slow
 @pytest.mark.postgres
 def test_a_stage_that_is_just_being_written_is_not_taken_over(
