@@ -13,14 +13,16 @@ from runner.store.addresses import ServerDatabase, address_of, is_there, is_writ
 from runner.store.database import Database, open_database
 from runner.store.failures import in_words
 from runner.store.files import reading
+from runner.store.reference import is_reference_file
 from runner.store.sources import Source
 
 
 def open_to_watch(where: str | Path) -> Database:
     """Return a database that is read where it is, as others write it; nothing is written.
 
-    An older schema is migrated first, as by every other command. A file that cannot be written is
-    opened as :func:`open_database` opens it: nobody else is expected to write it.
+    An older schema is migrated first, as by every other command. A file that cannot be written, or
+    must not be as the reference, is opened as :func:`open_database` opens it to be read: nobody
+    else is expected to write it.
 
     Args:
         where: a file, or a URL with "://".
@@ -30,7 +32,9 @@ def open_to_watch(where: str | Path) -> Database:
         DamagedDatabase: when it is not whole.
     """
     address = address_of(where)
-    if not isinstance(address, ServerDatabase) and not (is_there(address) and is_writable(address)):
+    if not isinstance(address, ServerDatabase) and (
+        is_reference_file(address) or not (is_there(address) and is_writable(address))
+    ):
         return open_database(where, create=False, read_only=True)
     open_database(where, create=False).close()
     if isinstance(address, ServerDatabase):

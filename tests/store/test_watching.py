@@ -59,12 +59,15 @@ def test_a_file_that_is_replaced_is_said(tmp_path: Path) -> None:
             pass
 
 
-def test_the_reference_is_read_where_it_is() -> None:
+def test_the_reference_is_read_where_it_is_and_never_written() -> None:
+    before, beside = REFERENCE_FILE.read_bytes(), sorted(REFERENCE_FILE.parent.iterdir())
     with open_to_watch(REFERENCE_FILE) as watched:
         counter = CommitCounter(watched)
         assert counter.has_moved()
         assert not counter.has_moved()
         counter.close()
+    assert REFERENCE_FILE.read_bytes() == before
+    assert sorted(REFERENCE_FILE.parent.iterdir()) == beside
 
 
 def test_a_database_that_is_not_there_is_an_error(tmp_path: Path) -> None:
