@@ -95,6 +95,34 @@ def run_and_kill_workers(spec: Path, number: int) -> dict[str, Any]:
     return {"statuses": sorted(summary.statuses.values()), "notes": notes}
 
 
+def run_and_kill_who_does_several(spec: Path, number: int) -> dict[str, Any]:
+    """Run a grid with one worker; kill it at so many trainings; see how many the next does."""
+    from runner.api.running import run
+
+    notes, most, is_over = list[str](), list[int](), threading.Event()
+    query = "SELECT pid FROM claims JOIN stages USING (stage_key) WHERE kind = 'train'"
+
+    def at_work() -> list[int]:
+        with contextlib.suppress(Exception):
+            return [pid for (pid,) in ask(spec.parent, query)]
+        return []
+
+    def kill() -> None:
+        wait_for(lambda: len(at_work()) == number)
+        killed = at_work()[0]
+        os.kill(killed, signal.SIGKILL)
+        while not is_over.wait(0.005):
+            most.append(len([pid for pid in at_work() if pid != killed]))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    how = {"executor": "ray", "workers": 1, "threads": 1, "checkpoint_seconds": 0.0}
+    summary = run([spec], db=spec.parent / "results.db", listen=lambda _: Notes(notes), **how)
+    is_over.set()
+    killer.join()
+    return {"statuses": sorted(summary.statuses.values()), "notes": notes, "most": max(most)}
+
+
 def refused(spec: Path, **options: Any) -> dict[str, Any]:
     """Run a grid that a started cluster refuses; return the error."""
     from runner.api.running import run
@@ -148,6 +176,8 @@ def main(verb: str, *words: str) -> None:
         found = run_and_lose_a_node(spec, int(words[0]))
     elif verb == "kill":
         found = run_and_kill_workers(spec, int(words[0]))
+    elif verb == "kill together":
+        found = run_and_kill_who_does_several(spec, int(words[0]))
     elif verb == "interrupt":
         found = interrupted(spec)
     else:

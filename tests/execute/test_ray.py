@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from grids import ask, left_in, write_grid
 from ray_grids import apart, why_not
+from together_specs import RATES
 
 from runner.api.running import run
 
@@ -55,6 +56,14 @@ def test_a_stage_that_takes_two_workers_with_it_has_failed(tmp_path: Path) -> No
     assert told["notes"].count("a worker has died; another is started") >= 1
     errors = ask(spec.parent, "SELECT error FROM attempts WHERE status = 'failed'")
     assert errors == [("the process that did this stage has died, as another before it",)]
+
+
+def test_trainings_with_which_a_worker_died_are_done_one_by_one(tmp_path: Path) -> None:
+    write_grid(tmp_path, RATES.replace("epochs: 4", "epochs: 60"))
+    told = apart(tmp_path, "kill together", "3")
+    assert told["statuses"] == ["done"] * 3, told["notes"]
+    assert "a worker has died; another is started" in told["notes"]
+    assert told["most"] == 1
 
 
 def test_a_cluster_without_room_is_an_error_and_nothing_is_waited_for(tmp_path: Path) -> None:
