@@ -87,6 +87,8 @@ def carry_out(
         while not execute_plan(planned, database, numerics, listen(planned), how):
             planned = plan_runs(_again(first), database, numerics, repetitions=first.reruns)
             record_wanted(database, planned)
+        while pool.is_at_work:  # on what no later plan has
+            pool.attend()
     return first
 
 

@@ -101,7 +101,7 @@ class Pool:
 
         Returns:
             Whether every stage has ended; if not, the rest is to be planned anew. Some may be at
-            work still, where more is wanted and a place is free.
+            work still, where a place is free.
 
         Raises:
             Interrupted: when asked to stop; what is finished is recorded.
@@ -120,7 +120,7 @@ class Pool:
         self._fill()
         return self._go_on()
 
-    def attend(self, is_outdated: Callable[[], bool]) -> None:
+    def attend(self, is_outdated: Callable[[], bool] = lambda: False) -> None:
         """Hear of those that are left of earlier plans until all have ended, or more is wanted.
 
         Raises:
@@ -171,12 +171,14 @@ class Pool:
         return is_done
 
     def _is_outdated(self) -> bool:
-        """Return whether some have nothing to do, and more is wanted."""
+        """Return whether some have nothing to do, and more is wanted or what is left is other."""
         now = time.monotonic()
         if now < self._looked + LOOK_SECONDS or all(slot.at_work for slot in self._slots):
             return False
         self._looked = now
-        return not self._stops.now.is_set() and self._execution.is_outdated()
+        if self._stops.now.is_set():
+            return False
+        return any(slot.is_done is False for slot in self._slots) or self._execution.is_outdated()
 
     def _let_end(self, limit: float | None) -> None:
         """Hear of workers until all have ended, for so many seconds at most."""

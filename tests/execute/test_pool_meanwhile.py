@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from forks import OUTPUT, Forks
+from forks import OUTPUT, Forks, KillAt
 from grids import ask, left_in, write_photos
 from shared_specs import Log
 from waiting import wait_for
@@ -95,6 +95,34 @@ def test_what_is_asked_for_is_done_beside_a_stage_that_goes_on(
     ask_for(alone, "third", 3, 0.1 / 3)
     assert forks.run(alone, ["worker", "--threads", "1"]) == 0
     assert left_in(meanwhile).dump == left_in(alone).dump
+
+
+@pytest.mark.slow
+def test_what_is_planned_anew_is_done_beside_a_stage_that_goes_on(
+    forks: Forks, tmp_path: Path
+) -> None:
+    """Another command has trained epochs of it meanwhile."""
+    ask_for(tmp_path, "short", 3, 0.2)
+    stop = KillAt("epoch begins", 2, signal.SIGSTOP)
+    other = forks.start(tmp_path, ["run", "short.yaml", "--threads", "1"], stop)
+    wait_for(lambda: psutil.Process(other).status() == psutil.STATUS_STOPPED)
+    rows = "rows: [{lr: 0.1, epochs: 60}, {lr: 0.2, epochs: 5}]"
+    spec = (SPEC % ("both", 5, 0.1)).replace("grid: {lr: [0.1]}", rows)
+    (tmp_path / "both.yaml").write_text(spec)
+    pid = forks.start(tmp_path, ["run", "both.yaml", "--workers", "2", "--threads", "1"])
+    wait_for(lambda: len(training(tmp_path)) == 2)
+    [first] = set(training(tmp_path)) - {other}
+    stop_between_writes(tmp_path, first)
+    said = (tmp_path / OUTPUT).read_text
+    wait_for(lambda: "does a stage of this plan" in said())
+    os.kill(other, signal.SIGCONT)
+    assert forks.wait(other) == 0, said()
+    wait_for(lambda: ask(tmp_path, DONE) == [(2,)])
+    assert training(tmp_path) == [first]
+    os.kill(first, signal.SIGCONT)
+    assert forks.wait(pid) == 0, said()
+    assert ask(tmp_path, DONE) == [(3,)]
+    assert ask(tmp_path, "SELECT count(*) FROM steps") == [(60 + 5,)]
 
 
 @pytest.mark.slow
