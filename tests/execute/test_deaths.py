@@ -58,3 +58,13 @@ def test_a_stage_that_takes_two_workers_with_it_alone_has_failed(database: Datab
         ("lost", "the process died"),
         ("failed", "the process that did this stage was killed by SIGKILL, as another before it"),
     ]
+
+
+def test_a_stage_that_has_failed_by_deaths_is_tried_as_often_when_it_is_asked_for_again(
+    database: Database,
+) -> None:
+    deaths, failed = Deaths(database), []
+    for number in range(4):
+        found = claim_as(database, 2**22 + 1 + number, "a")
+        failed.append(deaths.note(["a"], found, "was killed by SIGKILL"))
+    assert failed == [[], ["a"], [], ["a"]]

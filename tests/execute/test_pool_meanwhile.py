@@ -126,16 +126,19 @@ def test_what_is_planned_anew_is_done_beside_a_stage_that_goes_on(
 
 
 @pytest.mark.slow
-def test_workers_of_several_plans_stop_together(forks: Forks, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGUSR1, 75)])
+def test_workers_of_several_plans_stop_together(
+    number: int, code: int, forks: Forks, tmp_path: Path
+) -> None:
     ask_for(tmp_path, "first", FOREVER, 0.1)
     pid = forks.start(tmp_path, ["worker", "--slots", "2", "--threads", "1"])
     wait_for(lambda: training(tmp_path))
     ask_for(tmp_path, "second", FOREVER, 0.2)
     wait_for(lambda: len(training(tmp_path)) == 2)
     both = training(tmp_path)
-    os.kill(pid, signal.SIGINT)
+    os.kill(pid, number)
     said = (tmp_path / OUTPUT).read_text
-    assert forks.wait(pid) == 130, said()
+    assert forks.wait(pid) == code, said()
     assert ask(tmp_path, TRAININGS) == [("interrupted",)] * 2
     assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]
     assert not any(map(psutil.pid_exists, both))
