@@ -78,7 +78,8 @@ def merge_databases(
     home = workspace(db)
     if home.database_path == REFERENCE:
         raise UsageError("the reference is read-only", hint="name a database of your own with --db")
-    with open_database(source, create=False, read_only=True) as other, home.open() as database:
+    source_now = open_database(source, create=False, read_only=True, is_written=True)
+    with source_now as other, home.open() as database:
         found = merge(database, other, MergeListener(on_progress, on_note))
         places = str(other.address), str(database.address)
     return MergeSummary(*places, found.results, found.num_results, found.added, found.kept)

@@ -20,7 +20,7 @@ from runner.core.text import printable, without_login
 WAITS = (0.5, 1.0, 2.0)
 """Seconds before each further try: half of them, or up to all."""
 ENOUGH_SECONDS = 8.0
-"""After so long nothing is tried again: libraries of file systems try by themselves for a while."""
+"""After so long nothing is tried a third time: libraries of file systems try by themselves, too."""
 AWAY_SECONDS = 60.0
 """For so long nothing is asked of what did not answer."""
 LONGEST_TOLD = 200
@@ -100,7 +100,7 @@ class Patience:
         if self.is_away():
             raise Unreachable
         waits = () if self._is_away else WAITS
-        enough = time.monotonic() + ENOUGH_SECONDS
+        enough, tries = time.monotonic() + ENOUGH_SECONDS, 0
         for seconds in (*waits, None):
             try:
                 found = do()
@@ -109,11 +109,12 @@ class Patience:
             except raising:
                 raise
             except Exception as error:  # the libraries of file systems have their own
+                tries += 1
                 if is_full_disk(error):
                     raise
                 if _is_refusal(error):
                     raise Refused(error) from None
-                if seconds is None or time.monotonic() > enough:
+                if seconds is None or (tries > 1 and time.monotonic() > enough):
                     self._go_away(error)
                     raise Unreachable from None
                 self.wait(seconds * random.uniform(0.5, 1.0))

@@ -95,6 +95,9 @@ class Estimate:
         self._left.pop(stage.key, None)
         current = self._current.pop(stage.key, None)
         if stage.epochs and seconds > 0:
+            if current is not None and current.first >= 0 and self._workers > 1:
+                # one that had begun before this plan was not watched from its beginning
+                seconds = min(seconds, time.monotonic() - current.began)
             before, epochs = self._measured.get(stage.cost_key, (0.0, 0.0))
             trained = 0.0 if current is None else current.standing - max(current.first, 0.0)
             trained = trained if trained > ENOUGH_EPOCHS else float(stage.epochs)

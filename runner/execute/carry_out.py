@@ -52,7 +52,7 @@ class Carrying:
     longest_first: bool = False
     is_ours: Callable[[Process], bool] = lambda process: False
     failures: Mapping[str, int] | None = None
-    since: float | None = None
+    since: int | None = None
     workers: Workers | None = None
 
 

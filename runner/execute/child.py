@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import select
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -238,8 +239,10 @@ class Telling(NullListener):
         self._tell(("on_stage_start", stage.key, ()))
 
     def on_stage_progress(self, stage: Stage, progress: Progress) -> None:
-        """Tell it."""
-        self._tell(("on_stage_progress", stage.key, (progress,)))
+        """Tell it, unless the parent does not listen just now: work goes on all the same."""
+        with suppress(OSError, ValueError):
+            if select.select([], [self._pipe], [], 0)[1]:
+                self._tell(("on_stage_progress", stage.key, (progress,)))
 
     def on_note(self, note: str) -> None:
         """Tell it."""

@@ -39,8 +39,10 @@ PASS_SECONDS = 0.2
 """Time after which others are heard of, and a pass that goes by length begins anew."""
 PASS_SHARE = 20
 """A pass is so many times as long as it takes to put the stages in order, at least."""
-HEAR_SHARE = 10
-"""Others are heard of again after so many times as long as that took, at least."""
+HEAR_SHARE = 30
+"""Others are heard of again after so many times as long as it takes to ask who does what."""
+LONGEST_DEAF_SECONDS = 3.0
+"""But so soon in any case."""
 
 
 class Coordinator:
@@ -104,6 +106,7 @@ class Coordinator:
                 break
             if not self._moved and pending:
                 time.sleep(WAIT_SECONDS)
+                self._hear_at = 0.0
         self._worker.finish()
         self._tidy()
         return not pending
@@ -148,12 +151,13 @@ class Coordinator:
 
     def _held_now(self) -> set[str]:
         """Return what others do now; learn what they have ended, unless that was just heard."""
-        began = time.monotonic()
-        if self._longest and began > self._hear_at:
+        if self._longest and time.monotonic() > self._hear_at:
             self._runs.after_others(self._close_ended(self._news.ended()))
+            began = time.monotonic()
             self._held = self._news.held()
             now = time.monotonic()
-            self._hear_at = now + max(PASS_SECONDS, HEAR_SHARE * (now - began))
+            pause = min(HEAR_SHARE * (now - began), LONGEST_DEAF_SECONDS)
+            self._hear_at = now + max(PASS_SECONDS, pause)
         return self._held
 
     def _close_ended(self, ended: Iterable[EndedAttempt]) -> list[str]:
@@ -170,19 +174,20 @@ class Coordinator:
     def _try(self, stages: Sequence[Stage]) -> None:
         """Have a stage done, or several together, as far as they are free."""
         tasks = [task for stage in stages if (task := self._task_to_do(stage)) is not None]
-        apart: list[str] = []
+        apart, answers = list[str](), list[Answer]()
 
         def ended(stage: Stage, answer: Answer) -> None:
             if isinstance(answer, NotTogether):
                 apart.append(stage.key)
-            if isinstance(answer, ClaimHeld):
-                self._turns.was_late()
-            elif isinstance(answer, StageResult):
-                self._turns.was_first()
+            answers.append(answer)
             self._learn(stage, answer)
 
         if tasks:
             self._worker.do(tasks, ended)
+        if any(isinstance(answer, StageResult) for answer in answers):
+            self._turns.was_first()
+        elif any(isinstance(answer, ClaimHeld) for answer in answers):
+            self._turns.was_late()
         if apart:
             self._schedule.split(apart)
             self._moved = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from runner.core.errors import ClaimLost, RunnerError, StoreGone
+from runner.core.errors import ClaimLost, DiskFull, StoreBusy, StoreUnreachable
 from runner.store.claim_answers import Claimed
 from runner.store.claims import renew_claim
 from runner.store.database import Database
@@ -15,9 +15,9 @@ class Heartbeat:
     """Renews claims from a thread.
 
     Attributes:
-        ended: why nothing must go on: the database is gone, the only claim is lost, or claims
-            cannot be renewed because of an error in the program. Where there are other claims, who
-            lost one is told so by what is stored next.
+        ended: why nothing must go on: the only claim is lost, or claims cannot be renewed any more,
+            as where the database is gone. Where there are other claims, who lost one is told so by
+            what is stored next.
     """
 
     def __init__(self, database: Database, seconds: float | None = None) -> None:
@@ -57,11 +57,8 @@ class Heartbeat:
                     renew_claim(self._database, claim)
                 except ClaimLost as error:
                     self._lost(claim, error)
-                except StoreGone as error:
-                    self.ended = error
-                    return
-                except RunnerError:
-                    continue  # as a locked or full disk: the lease outlives several missed beats
+                except (DiskFull, StoreBusy, StoreUnreachable):
+                    continue  # it may pass: the lease outlives several missed beats
                 except Exception as error:  # else nobody would hear that the lease runs out
                     self.ended = error
                     return

@@ -112,9 +112,9 @@ class PlanExecution:
         is_ours: whether a process that does a stage of the plan was started for it.
         failures: how many attempts at each stage had failed when the plan was made: what fails once
             more has ended, whoever tried it.
-        since: when the workers of the command began, in seconds since 1970, by the database's
-            clock: what one of them has died with since is done by itself, not together with other
-            trainings. None where there are no others.
+        since: the newest attempt when the workers of the command began: what any worker has died
+            with in a later one is done by itself, not together with other trainings. None where
+            the command has no other workers.
         workers: those of the plans before, for the executor `workers`; None to begin with none.
     """
 
@@ -133,7 +133,7 @@ class PlanExecution:
     crowd: Crowd | None = None
     is_ours: Callable[[Process], bool] = lambda process: False
     failures: Mapping[str, int] = field(default_factory=dict)
-    since: float | None = None
+    since: int | None = None
     workers: Workers | None = None
 
     @cached_property

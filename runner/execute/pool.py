@@ -34,7 +34,7 @@ from runner.execute.pool_worker import (
     work_in_pool,
 )
 from runner.execute.spawning import Flag, started
-from runner.store.running import seconds_now
+from runner.store.attempts_seen import newest_attempt_id
 
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 1.0
@@ -61,7 +61,7 @@ class Pool:
     _execution: PlanExecution
     _deaths: Deaths
     _room: Room
-    _since: float
+    _since: int
     _stops: Stops
 
     def __init__(self) -> None:
@@ -69,6 +69,7 @@ class Pool:
         self._spawning = multiprocessing.get_context("spawn")
         self._slots: list[Slot] = []
         self._plan = 0
+        self._flags: list[Flag] = []
         self._looked = 0.0
         self._news = PoolNews()
         self._error: RunnerError | None = None
@@ -111,7 +112,7 @@ class Pool:
         if execution.plan.stages and not self._slots:
             self._slots = [Slot(device) for device in slots(execution.setup.request)]
             self._room, self._deaths = Room(self._slots), Deaths(execution.database)
-            self._since = seconds_now(execution.database)
+            self._since = newest_attempt_id(execution.database)
             self._stops = Stops(Flag(self._spawning), Flag(self._spawning))
         if self._slots:
             self._begin(execution)
@@ -132,7 +133,9 @@ class Pool:
 
     def _begin(self, execution: PlanExecution) -> None:
         self._plan += 1
-        self._stops = Stops(self._stops.now, Flag(self._spawning))
+        # all are kept: workers go on to read the memory of one that would be dropped
+        self._flags.append(Flag(self._spawning))
+        self._stops = Stops(self._stops.now, self._flags[-1])
         self._looked = time.monotonic()
         at_work = {key: stage for slot in self._slots for key, stage in slot.at_work.items()}
         self._news.begin(execution.plan, execution.listener, at_work if self.is_at_work else None)
@@ -143,9 +146,14 @@ class Pool:
         """Start workers in places that had none for this plan, while there may be stages left."""
         if self._stops.now.is_set() or self._execution.should_stop() or self._error is not None:
             return
-        working = sum(slot.pipe is not None for slot in self._slots)
+        left = self._news.left_over
+        working = [
+            slot
+            for slot in self._slots
+            if slot.pipe and (slot.plan == self._plan or not left.isdisjoint(slot.at_work))
+        ]
         free = [slot for slot in self._slots if slot.pipe is None and slot.plan != self._plan]
-        for slot in free[: max(self._news.num_left - working, 0)]:
+        for slot in free[: max(len(left) - len(working), 0)]:
             self._start(slot)
 
     def _go_on(self) -> bool:
@@ -260,6 +268,8 @@ class Pool:
             how += "; the system does that when memory runs out"
         self._note_deaths(slot, pid, how)
         if self._stops.now.is_set() or self._execution.should_stop():
+            return
+        if not self._news.left_over:
             return
         slot.replaced += 1
         if slot.replaced > MOST_REPLACED:

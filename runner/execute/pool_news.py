@@ -6,7 +6,7 @@ database. Who did a stage tells it best, so others are believed only when nobody
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from runner.core.plan import Plan
@@ -27,9 +27,9 @@ class PoolNews:
         self._told: set[str] = set()  # stages, runs and notes
 
     @property
-    def num_left(self) -> int:
-        """How many stages of the plan have not ended, as far as anyone has told."""
-        return len(self._left)
+    def left_over(self) -> Set[str]:
+        """The keys of the stages of the plan that have not ended, as far as anyone has told."""
+        return self._left
 
     def begin(self, plan: Plan, listener: Listener, at_work: Mapping[str, Stage] | None) -> None:
         """Tell another listener from now on.
@@ -93,6 +93,7 @@ class PoolNews:
         is_its = at_work.pop(stage.key, None) is not None
         if is_its:
             self._doing[stage.key] -= 1
+            self._heard.pop(stage.key, None)
         elif self._doing.get(stage.key, 0):
             self._heard[stage.key] = values
             return

@@ -48,7 +48,7 @@ class PoolWork:
     reruns: Mapping[str, int]
     shares_epochs: bool
     failures: Mapping[str, int]
-    since: float
+    since: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from runner.execute.listener import Listener, NullListener
 from runner.execute.plan_execution import PlanExecution
 from runner.execute.ray_nodes import Share
 from runner.execute.work import Told, work_on_wanted
-from runner.store.running import seconds_now
+from runner.store.attempts_seen import newest_attempt_id
 
 LISTEN_SECONDS = 2.0
 """How long who asks for notes waits for one."""
@@ -70,7 +70,7 @@ def asked_of_worker(
         "version": runner.__version__,
         "options": options,
         "failures": dict(execution.failures),
-        "since": seconds_now(execution.database),
+        "since": newest_attempt_id(execution.database),
         "runs": {key: execution.reruns[key] for key in execution.plan.stages_by_run},
         "code": [str(Path(path).absolute()) for path in code],
         "folder": os.getcwd(),

@@ -18,9 +18,9 @@ SAFE_PATH = "PYTHONSAFEPATH"
 class Flag:
     """Set by a parent, once; its children read it.
 
-    A byte of shared memory and no ``multiprocessing.Event``: that has a lock which readers take
-    too, and one that is killed while it holds it holds up all others for ever. A byte with one
-    writer needs none.
+    Its children may read it as long as its parent keeps it. A byte of shared memory and no
+    ``multiprocessing.Event``: that has a lock which readers take too, and one that is killed while
+    it holds it holds up all others for ever. A byte with one writer needs none.
     """
 
     def __init__(self, spawning: SpawnContext) -> None:

@@ -60,7 +60,7 @@ def work_on_wanted(
     stay: bool = False,
     only: Mapping[str, int] | None = None,
     failures: Mapping[str, int] | None = None,
-    since: float | None = None,
+    since: int | None = None,
 ) -> None:
     """Do what is wanted, until nothing is left that can be done here.
 

@@ -53,7 +53,7 @@ class Worker:
         database: Database | None = None,
         sources: Mapping[str, ImageSource] | None = None,
         crowd: Crowd | None = None,
-        since: float | None = None,
+        since: int | None = None,
     ) -> None:
         """Open what is needed.
 
@@ -171,7 +171,7 @@ class Worker:
             again=task.again,
             failures=task.failures,
             in_the_way=either(self._crowd.in_the_way(task.stage), task.in_the_way),
-            unless_lost_since=apart,
+            unless_lost_after=apart,
         )
         if not isinstance(claim, Claimed):
             if apart is None or not isinstance(claim, ClaimHeld):  # it may be held by the dead
@@ -182,7 +182,7 @@ class Worker:
         if claim.took_over is not None:
             note("taking over a stage whose process died")
         self._listener.on_stage_start(task.stage)
-        return self._since is None or claim.took_over is None or claim.took_over < self._since
+        return self._since is None or claim.took_over is None or claim.took_over <= self._since
 
     def _do(self, attempts: Attempts, heartbeat: Heartbeat, note: Note) -> None:
         """Do what is claimed; trainings of one cohort have the same numerics."""

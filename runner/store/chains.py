@@ -43,9 +43,11 @@ def write_chains(connection: sa.Connection, chains: Mapping[str, RunStages]) -> 
     """Do the same within a writing transaction."""
     insert_new(connection, stages, "stage_key", _stage_rows(_stages_of(chains)))
     rows: list[dict[str, Any]] = []
-    for key, chain in _changed(connection, chains).items():
-        same = (run_stages.c.run_key == key) & (run_stages.c.rerun == chain.rerun)
-        connection.execute(sa.delete(run_stages).where(same))
+    known, changed = _known_and_changed(connection, chains)
+    for key, chain in changed.items():
+        if (key, chain.rerun) in known:
+            same = (run_stages.c.run_key == key) & (run_stages.c.rerun == chain.rerun)
+            connection.execute(sa.delete(run_stages).where(same))
         rows += [
             {
                 "run_key": key,
@@ -63,27 +65,33 @@ def write_chains(connection: sa.Connection, chains: Mapping[str, RunStages]) -> 
 @read_again
 def _are_there(database: Database, chains: Mapping[str, RunStages]) -> bool:
     with database.read() as connection:
-        there = not _changed(connection, chains)
-        return there and _stages_are_there(connection, _stages_of(chains).keys())
+        _, changed = _known_and_changed(connection, chains)
+        return not changed and _stages_are_there(connection, _stages_of(chains).keys())
 
 
 def _stages_of(chains: Mapping[str, RunStages]) -> dict[str, Stage]:
     return {stage.key: stage for chain in chains.values() for stage in chain.stages}
 
 
-def _changed(connection: sa.Connection, chains: Mapping[str, RunStages]) -> dict[str, RunStages]:
-    """Return what is to be stored: a repetition without a result follows the program."""
+def _known_and_changed(
+    connection: sa.Connection, chains: Mapping[str, RunStages]
+) -> tuple[Collection[tuple[str, int]], dict[str, RunStages]]:
+    """Return which repetitions have stages, and which chains are to be stored, by run.
+
+    Those of a repetition without a result follow the program.
+    """
     known: dict[tuple[str, int], list[str]] = {}
     for row in connection.execute(sa.select(run_stages).order_by(run_stages.c.position)):
         known.setdefault((row.run_key, row.rerun), []).append(row.stage_key)
     ended = sa.select(results.c.run_key, results.c.rerun).where(results.c.status != "failed")
     lasting = {(row.run_key, row.rerun) for row in connection.execute(ended)}
-    return {
+    changed = {
         key: chain
         for key, chain in chains.items()
         if (key, chain.rerun) not in lasting
         and known.get((key, chain.rerun)) != [stage.key for stage in chain.stages]
     }
+    return known, changed
 
 
 def record_stages(database: Database, wanted: Sequence[Stage]) -> None:

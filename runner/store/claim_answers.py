@@ -17,13 +17,12 @@ class Claimed:
     Attributes:
         stage_key: the stage.
         attempt_id: the attempt.
-        took_over: when the attempt began whose process had died with it, in seconds since 1970, by
-            the database's clock; None where nobody had it.
+        took_over: the attempt whose process had died with it; None where nobody had it.
     """
 
     stage_key: str
     attempt_id: int
-    took_over: float | None = None
+    took_over: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,6 @@ ENDED = ("done", "diverged")
 _KEY: sa.BindParameter[str] = sa.bindparam("key")
 _CLAIM = sa.select(claims).where(claims.c.stage_key == _KEY)
 _HOLDER = sa.select(claims.c.attempt_id).where(claims.c.stage_key == _KEY).with_for_update()
-_BEGAN = sa.select(attempts.c.started).where(attempts.c.id == sa.bindparam("attempt"))
 _STATUSES = sa.select(attempts.c.status, attempts.c.error).order_by(attempts.c.number)
 _ATTEMPTS = _STATUSES.where(attempts.c.stage_key == _KEY)
 _NEWEST = sa.select(sa.func.max(attempts.c.number)).where(attempts.c.stage_key == _KEY)
@@ -98,7 +97,7 @@ def claim_stage(
     failures: int | None = None,
     now: Moment | None = None,
     in_the_way: InTheWay | None = None,
-    unless_lost_since: float | None = None,
+    unless_lost_after: int | None = None,
 ) -> Claimed | StageEnded | ClaimHeld | EpochsHeld:
     """Take a stage, unless it is done or another living process has it.
 
@@ -113,25 +112,32 @@ def claim_stage(
         failures: likewise.
         now: the time, for tests.
         in_the_way: as of :func:`look_at_stage`.
-        unless_lost_since: a stage counts as held where its process has died in an attempt that
-            began since then, in seconds since 1970, by the database's clock.
+        unless_lost_after: a stage counts as held where its process has died in an attempt with a
+            higher id than this.
     """
 
+    def counts(connection: sa.Connection, row: sa.Row[Any]) -> bool:
+        moment = Moment.now(connection) if now is None else now
+        is_left = unless_lost_after is not None and row.attempt_id > unless_lost_after
+        return is_left or is_held(row, moment)
+
     def claim(connection: sa.Connection) -> Claimed | StageEnded | ClaimHeld | EpochsHeld:
-        held = _lock_stage(connection, stage_key) if is_postgres(connection) else None
-        if held is not None:  # found before the queue of those who claim, not behind it
-            return held
+        # what others have or take is found before the queue of those who claim, not behind it
+        is_free = _lock_stage(connection, stage_key)
+        row = _claim_row(connection, stage_key)
+        if not is_free:
+            return ClaimHeld(None if row is None else owner_of(row))
+        if row is not None and counts(connection, row):
+            return ClaimHeld(owner_of(row))
         if in_the_way is not None:
             lock_claiming(connection)
-        row = _claim_row(connection, stage_key)
-        moment = Moment.now(connection) if now is None else now
-        lost: float | None = None
         if row is not None:
-            lost = float(connection.execute(_BEGAN, {"attempt": row.attempt_id}).scalar_one())
-            is_left = unless_lost_since is not None and lost >= unless_lost_since
-            if is_left or is_held(row, moment):
-                return ClaimHeld(owner_of(row))
+            owner = owner_of(row)
+            row = _claim_row(connection, stage_key, lock=True)
+            if row is None or counts(connection, row):  # who locks it is writing, and so alive
+                return ClaimHeld(owner)
             _drop(connection, row)
+        moment = Moment.now(connection) if now is None else now
         ended = None if again else _ended(connection, stage_key, failures)
         ended_or_held = ended or _epochs_held(connection, moment, in_the_way)
         if ended_or_held is not None:
@@ -140,25 +146,21 @@ def claim_stage(
             lock_claiming(connection)
         attempt_id = _insert_attempt(connection, stage_key, attempt, moment)
         insert_claim(connection, stage_key, attempt_id, moment)
-        return Claimed(stage_key, attempt_id, lost)
+        return Claimed(stage_key, attempt_id, None if row is None else row.attempt_id)
 
     return database.transact(claim, beside=Beside.OTHERS)
 
 
-def _lock_stage(connection: sa.Connection, stage_key: str) -> ClaimHeld | None:
-    """Lock a stage and its claim until the end; say who has them where another has locked one.
+def _lock_stage(connection: sa.Connection, stage_key: str) -> bool:
+    """Lock a stage until the end, in a server's database; False where another is claiming it.
 
-    Waits for nobody: who claims it now, or writes under its claim now, is alive.
+    Waits for nobody. Its claim stays free: whoever has it may have to write meanwhile.
     """
+    if not is_postgres(connection):
+        return True
     mine = sa.select(stages.c.stage_key).where(stages.c.stage_key == stage_key)
-    is_free = connection.execute(mine.with_for_update(key_share=True, skip_locked=True)).first()
-    claimed = _claim_row(connection, stage_key)
-    if is_free is None and connection.execute(mine).first() is not None:
-        return ClaimHeld(None if claimed is None else owner_of(claimed))
-    if claimed is not None and _claim_row(connection, stage_key, lock=True) is None:
-        writing = _claim_row(connection, stage_key)
-        return None if writing is None else ClaimHeld(owner_of(writing))
-    return None
+    locked = connection.execute(mine.with_for_update(key_share=True, skip_locked=True)).first()
+    return locked is not None or connection.execute(mine).first() is None
 
 
 def _epochs_held(

@@ -47,6 +47,10 @@ class Writer(threading.local):
     """Numbers the transactions of each thread: one has only one at a time."""
 
     def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Take another name: the server may hold the row of this one until it misses us."""
         self._name = uuid.uuid4().hex
         self._number = 0
 

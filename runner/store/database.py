@@ -26,7 +26,7 @@ from runner.store.files import FileBackend, reading, writing
 from runner.store.integrity import check_whole
 from runner.store.postgres import Patience, connect
 from runner.store.schema import settings_of_database
-from runner.store.sources import copied_to_memory, has_log_beside, immutable
+from runner.store.sources import copied_to_memory, fits_in_memory, has_log_beside, immutable
 from runner.store.sqlite import to_wal
 from runner.store.versions import upgrade_from, version_of
 
@@ -158,7 +158,11 @@ class Database:
 
 
 def open_database(
-    where: str | Path, create: bool = True, read_only: bool = False, check: bool = True
+    where: str | Path,
+    create: bool = True,
+    read_only: bool = False,
+    check: bool = True,
+    is_written: bool = False,
 ) -> Database:
     """Return the database at a path or URL, with the newest schema.
 
@@ -170,6 +174,8 @@ def open_database(
         read_only: leave it as it is even if it could be written: a file is not migrated or
             switched to WAL, and no file appears beside it.
         check: look for damage; `db check`, which does so itself, goes without.
+        is_written: others may write it while it is open to be read only: a file is copied to
+            memory, unless it is too large for that.
 
     Raises:
         UsageError: when it is not there and must not be made, is not a database of this program, or
@@ -191,7 +197,9 @@ def open_database(
             )
         read_only = True
     with in_words(address):
-        return _for_reading(address, check) if read_only else _for_writing(address, check)
+        return (
+            _for_reading(address, check, is_written) if read_only else _for_writing(address, check)
+        )
 
 
 def has_results(address: ServerDatabase) -> bool:
@@ -239,11 +247,12 @@ def _for_writing(path: Path, check: bool) -> Database:
     return database
 
 
-def _for_reading(path: Path, check: bool) -> Database:
+def _for_reading(path: Path, check: bool, is_written: bool) -> Database:
     """Open a file and leave it as it is, or a copy of it in memory."""
     backend: FileBackend | None = None
     try:
-        if not has_log_beside(path):
+        is_copied = has_log_beside(path) or (is_written and fits_in_memory(path))
+        if not is_copied:
             backend = reading(path, immutable(path))
         if backend is None or _version_of(Database(backend)) != HEAD:
             snapshot = copied_to_memory(path)

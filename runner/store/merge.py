@@ -25,7 +25,7 @@ from runner.store.merge_analyses import (
     extract_analyses,
     lacks_analyses,
 )
-from runner.store.merge_source import Extract, check_source, extract
+from runner.store.merge_source import Extract, Row, check_source, extract
 from runner.store.merge_target import copy_results, runs_with_results
 from runner.store.reference import ReferenceResult, open_reference, reference_results
 from runner.store.rows import BATCH
@@ -96,9 +96,17 @@ def import_results(
     found = reference_results(reference, run_keys)
     there = _with_results(database, list(found))
     lacking = [each for each in found.values() if each.run_key not in there]
+    before = analyses_of(reference, [found[key] for key in found if key in there])
+    later = _in_batches(analyses_without_numbers(database, before))
+    for batch in later:
+        extract_analyses(reference, batch)  # damage is seen before anything is copied
     copied = _copy_results(database, reference, lacking, listener)
-    _copy_analyses(database, reference, [found[key] for key in found if key in there], listener)
+    _copy_analyses(database, reference, later, listener)
     return copied
+
+
+def _in_batches(rows: Sequence[Row]) -> list[Sequence[Row]]:
+    return [rows[start : start + ANALYSES] for start in range(0, len(rows), ANALYSES)]
 
 
 def import_reference(
@@ -164,14 +172,14 @@ def _next_size(size: int, seconds: float) -> int:
 def _copy_analyses(
     database: Database,
     reference: Database,
-    copied_before: Sequence[ReferenceResult],
+    batches: Sequence[Sequence[Row]],
     listener: MergeListener,
 ) -> None:
-    rows = analyses_without_numbers(database, analyses_of(reference, copied_before))
-    for start in range(0, len(rows), ANALYSES):
-        found = extract_analyses(reference, rows[start : start + ANALYSES])
+    total = sum(map(len, batches))
+    for number, batch in enumerate(batches):
+        found = extract_analyses(reference, batch)
         if lacks_analyses(database, found):
-            at = (start, len(rows), "analyses copied")
+            at = (number * ANALYSES, total, "analyses copied")
             transact_patiently(database, partial(copy_analyses, found), listener, at)
 
 

@@ -164,7 +164,8 @@ def _run_rows(database: Database, run_keys: Sequence[str]) -> list[dict[str, Any
 
 
 def _add_runs(rows: Sequence[dict[str, Any]], target: sa.Connection) -> None:
-    seal_runs(target, insert_new(target, runs, "run_key", rows))
+    sealed = {row["run_key"] for row in rows if row["checksum"] is not None}
+    seal_runs(target, set(insert_new(target, runs, "run_key", rows)) - sealed)
 
 
 def _add(found: _Experiment, target: sa.Connection) -> bool:

@@ -56,21 +56,24 @@ LOCKS = {
 class _Unsure(Exception):
     """The connection broke while a transaction was committed."""
 
-    def __init__(self, commit: Commit | None, result: object) -> None:
+    def __init__(self, commit: Commit | None, result: object, error: Exception) -> None:
         super().__init__(commit)
-        self.commit, self.result = commit, result
+        self.commit, self.result, self.error = commit, result, error
 
 
 class Patience:
-    """Waits between tries, longer each time, for :data:`PATIENCE_SECONDS`."""
+    """Waits between tries, longer each time, for :data:`PATIENCE_SECONDS` from the first wait."""
 
     def __init__(self) -> None:
-        self._deadline = time.monotonic() + PATIENCE_SECONDS
+        self._deadline: float | None = None
         self._pause = 0.05
 
     def wait(self) -> bool:
         """Wait a while; return False where that has been done for long enough."""
-        if time.monotonic() > self._deadline:
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + PATIENCE_SECONDS
+        if now > self._deadline:
             return False
         time.sleep(self._pause * random.uniform(0.5, 1.0))
         self._pause = min(self._pause * 2, 5.0)
@@ -136,13 +139,17 @@ class ServerBackend(Backend):
                 except _Unsure as unsure:
                     if unsure.commit is not None and self._is_committed(unsure.commit):
                         return cast("Result", unsure.result)
+                    if not patience.wait():
+                        raise unsure.error from None
                 except Exception as error:
                     why = again(error)
                     conflicts += why == "conflict"
                     if why is None or conflicts > CONFLICTS:
                         raise
-                    if why == "lost" and not patience.wait():
-                        raise
+                    if why == "lost":
+                        self._writer.begin_anew()
+                        if not patience.wait():
+                            raise
                     if why == "conflict":
                         time.sleep(random.uniform(0, 0.002 * min(conflicts, 10)))
 
@@ -158,7 +165,7 @@ class ServerBackend(Backend):
             except sa.exc.DBAPIError as error:
                 if again(error) != "lost":
                     raise
-                raise _Unsure(commit, result) from error
+                raise _Unsure(commit, result, error) from error
         return result
 
     def _is_committed(self, commit: Commit) -> bool:

@@ -21,13 +21,6 @@ BATCH = 500
 
 
 @read_again
-def seconds_now(database: Database) -> float:
-    """Return the seconds since 1970 by the clock that attempts are recorded with."""
-    with database.read() as connection:
-        return Moment.now(connection).wall
-
-
-@read_again
 def held_stages(database: Database, alive: bool = False) -> set[str]:
     """Return the keys of the stages that some process has claimed.
 

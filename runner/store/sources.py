@@ -59,6 +59,11 @@ def has_log_beside(path: Path) -> bool:
     return False
 
 
+def fits_in_memory(path: Path) -> bool:
+    """Return whether a file is small enough to be copied to memory."""
+    return os.stat(path).st_size <= MOST_IN_MEMORY
+
+
 def copied_to_memory(path: Path) -> Source:
     """Return a copy of a database with all that was committed to it, in memory.
 
@@ -66,7 +71,7 @@ def copied_to_memory(path: Path) -> Source:
         UsageError: when it is too large for that.
         sqlite3.Error: when it cannot be read.
     """
-    if os.stat(path).st_size > MOST_IN_MEMORY:
+    if not fits_in_memory(path):
         raise UsageError(
             f"{path} cannot be read where it is and is too large to be copied to memory",
             hint="copy it, with what lies beside it, into a folder that can be written",

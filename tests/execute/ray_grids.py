@@ -117,8 +117,10 @@ def run_and_kill_who_does_several(spec: Path, number: int) -> dict[str, Any]:
     killer = threading.Thread(target=kill)
     killer.start()
     how = {"executor": "ray", "workers": 1, "threads": 1, "checkpoint_seconds": 0.0}
-    summary = run([spec], db=spec.parent / "results.db", listen=lambda _: Notes(notes), **how)
-    is_over.set()
+    try:
+        summary = run([spec], db=spec.parent / "results.db", listen=lambda _: Notes(notes), **how)
+    finally:
+        is_over.set()
     killer.join()
     return {"statuses": sorted(summary.statuses.values()), "notes": notes, "most": max(most)}
 

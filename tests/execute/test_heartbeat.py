@@ -6,7 +6,7 @@ import pytest
 from recorded import take, want
 from waiting import wait_for
 
-from runner.core.errors import ClaimLost, StoreBusy, StoreGone, UsageError
+from runner.core.errors import ClaimLost, StoreBusy, StoreGone, StoreUnreachable, UsageError
 from runner.execute import heartbeat as heartbeat_module
 from runner.execute.heartbeat import Heartbeat
 from runner.store.claim_answers import Claimed
@@ -33,7 +33,7 @@ def beats(monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]) -> li
 
 
 @pytest.mark.parametrize(
-    "error", [lambda: StoreBusy("locked"), lambda: UsageError("it cannot be written for now")]
+    "error", [lambda: StoreBusy("locked"), lambda: StoreUnreachable("here", "no answer")]
 )
 def test_what_may_pass_is_tried_again(
     error: Callable[[], Exception], database: Database, monkeypatch: pytest.MonkeyPatch
@@ -47,7 +47,13 @@ def test_what_may_pass_is_tried_again(
 
 
 @pytest.mark.parametrize(
-    "error", [lambda: StoreGone("removed"), lambda: ClaimLost("taken over"), lambda: KeyError("x")]
+    "error",
+    [
+        lambda: StoreGone("removed"),
+        lambda: ClaimLost("taken over"),
+        lambda: UsageError("it cannot be written any more"),
+        lambda: KeyError("x"),
+    ],
 )
 def test_what_does_not_pass_ends_the_stage(
     error: Callable[[], Exception], database: Database, monkeypatch: pytest.MonkeyPatch

@@ -37,12 +37,12 @@ AT_WORK = "SELECT pid FROM claims JOIN stages USING (stage_key) WHERE kind = 'tr
 TRAININGS = "SELECT status FROM attempts JOIN stages USING (stage_key) WHERE kind = 'train'"
 
 
-def ask_for(folder: Path, name: str, epochs: int, rate: float) -> None:
+def ask_for(folder: Path, name: str, epochs: int, rates: float | str) -> None:
     """Record a training as wanted, and do nothing of it."""
     if not (folder / "photos").is_dir():
         write_photos(folder / "photos")
     spec = folder / f"{name}.yaml"
-    spec.write_text(SPEC % (name, epochs, rate))
+    spec.write_text(SPEC % (name, epochs, rates))
     run([spec], db=folder / "results.db", workers=0, threads=1)
 
 
@@ -95,6 +95,19 @@ def test_what_is_asked_for_is_done_beside_a_stage_that_goes_on(
     ask_for(alone, "third", 3, 0.1 / 3)
     assert forks.run(alone, ["worker", "--threads", "1"]) == 0
     assert left_in(meanwhile).dump == left_in(alone).dump
+
+
+@pytest.mark.slow
+def test_what_replaces_trainings_is_done_beside_them(forks: Forks, tmp_path: Path) -> None:
+    """Who does what nobody wants any more does nothing of the new plan."""
+    ask_for(tmp_path, "first", FOREVER, "0.1, 0.2")
+    pid = forks.start(tmp_path, ["worker", "--slots", "3", "--threads", "1"])
+    wait_for(lambda: len(training(tmp_path)) == 2)
+    ask_for(tmp_path, "first", 3, 0.3)
+    wait_for(lambda: ask(tmp_path, DONE) == [(1,)])
+    assert len(training(tmp_path)) == 2
+    os.kill(pid, signal.SIGINT)
+    assert forks.wait(pid) == 0, (tmp_path / OUTPUT).read_text()  # all that is wanted is done
 
 
 @pytest.mark.slow
@@ -187,7 +200,7 @@ def test_news_of_a_plan_go_on_with_what_is_at_work_and_tell_each_end_once() -> N
     news.begin(plan("a", "b"), first, None)
     news.told(at_work, "on_stage_start", "a", ())
     news.told(others, "on_stage_end", "b", ("failed", 1.0, "why"))
-    assert news.num_left == 1
+    assert len(news.left_over) == 1
 
     news.begin(plan("b", "c", runs=("r",)), second, at_work)  # b is asked for again
     assert second.began == ["a"]
@@ -195,5 +208,19 @@ def test_news_of_a_plan_go_on_with_what_is_at_work_and_tell_each_end_once() -> N
     news.told(others, "on_stage_end", "b", ("done", 1.0, ""))
     news.told(at_work, "on_stage_end", "b", ("done", 0.0, ""))
     news.told(at_work, "on_stage_end", "a", ("diverged", 1.0, ""))  # of the plan before
-    assert (news.num_left, second.ended) == (1, ["done", "diverged"])
+    assert (len(news.left_over), second.ended) == (1, ["done", "diverged"])
     assert (first.began, first.ended) == (["a"], ["failed"])
+
+
+def test_an_end_that_was_told_twice_is_no_end_in_a_later_plan() -> None:
+    log, news = Log(), PoolNews()
+    at_work: dict[str, Any] = {}
+    news.begin(plan("a"), Log(), None)
+    news.told(at_work, "on_stage_start", "a", ())
+    news.told({}, "on_stage_end", "a", ("failed", 0.0, "why"))  # another worker has read it
+    news.told(at_work, "on_stage_end", "a", ("failed", 1.0, "why"))
+
+    news.begin(plan("a"), log, {})  # it is tried again
+    news.told(at_work, "on_stage_start", "a", ())
+    news.told(at_work, "on_stage_left", "a", ())
+    assert (log.ended, news.left_over) == ([], {"a"})

@@ -15,6 +15,7 @@ from recorded import take, want
 from runner.artifacts.process import start_ticks
 from runner.store import claims as claims_module
 from runner.store import leases
+from runner.store.attempts_seen import newest_attempt_id
 from runner.store.catalogue import record_environment
 from runner.store.claims import (
     Claimed,
@@ -126,21 +127,21 @@ def test_a_killed_process_is_known_to_be_dead_whatever_the_clock_says(
     assert taken.took_over
 
 
-def test_a_stage_is_left_claimed_by_who_died_in_an_attempt_that_began_since(
+def test_a_stage_is_left_claimed_by_who_died_in_a_later_attempt(
     database: Database, other: subprocess.Popen[bytes]
 ) -> None:
-    before = time.time()
+    before = newest_attempt_id(database)
     claim_for(database, other.pid)
     other.kill()
     other.wait()
-    left = ask_for(database, unless_lost_since=before)
+    left = ask_for(database, unless_lost_after=before)
     assert isinstance(left, ClaimHeld)
     assert left.owner is not None
     assert left.owner.pid == other.pid
-    taken = ask_for(database, unless_lost_since=time.time() + 1)
+    lost = newest_attempt_id(database)
+    taken = ask_for(database, unless_lost_after=lost)
     assert isinstance(taken, Claimed)
-    assert taken.took_over is not None
-    assert before <= taken.took_over <= time.time()
+    assert taken.took_over == lost > before
 
 
 def test_a_process_that_renews_nothing_loses_its_claim_in_time_that_passes(

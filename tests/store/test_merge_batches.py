@@ -5,15 +5,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from planted import at_moment, check_moment
 from postgres import PostgresServer, running_server
-from recorded import chain_of, do_run, outcome_of, take, want
+from recorded import chain_of, change, do_run, outcome_of, take, want
 from waiting import PATIENCE, wait_for
 
-from runner.core.errors import Interrupted, StoreBusy, StoreUnreachable
+from runner.api.merging import merge_databases as merge_files
+from runner.core.errors import DamagedDatabase, Interrupted, StoreBusy, StoreUnreachable
 from runner.core.records import Metric
 from runner.store import merge, postgres, sqlite
 from runner.store.backend import Beside
@@ -162,6 +164,33 @@ def test_what_is_measured_after_the_check_comes_along(two: tuple[Database, Datab
     found = extract(other, wanted, {"r1": "another checksum"})
     assert mine.transact(lambda connection: copy_results(found, connection)) == set()
     assert list(run_dump(mine, "r1")) == list(run_dump(other, "r1"))
+    checked = check_source(other, wanted, lambda _: None)
+    change(other.address, "UPDATE metrics SET value = value + 1 WHERE name = 'accuracy'")
+    with pytest.raises(DamagedDatabase, match="the result of run r1"):
+        extract(other, wanted, {"r1": "another checksum"})
+    assert checked != {"r1": "another checksum"}
+
+
+def test_a_file_is_read_as_it_was_when_the_merge_began(tmp_path: Path) -> None:
+    """A worker that is at work on it changes nothing of what is copied."""
+    source = tmp_path / "source.db"
+    with open_database(source) as other:
+        want(other, KEYS)
+        for key in KEYS[:-1]:
+            do_run(other, key)
+        before = list(canonical_dump(other))
+    assert not (tmp_path / "source.db-wal").exists()
+
+    def write_meanwhile(done: int, total: int, what: str) -> None:
+        with open_database(source) as other:
+            if KEYS[-1] not in results_in(other):
+                do_run(other, KEYS[-1])
+            with other.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    merge_files(source, db=tmp_path / "mine.db", on_progress=write_meanwhile)
+    with open_database(tmp_path / "mine.db") as mine:
+        assert list(canonical_dump(mine)) == before
 
 
 def test_checksums_hold_where_attempts_come_in_another_order(

@@ -3,16 +3,21 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+import stages
 from postgres import PostgresServer
-from recorded import change, do_run, want
+from recorded import change, do_run, take, want
 
 from runner.core.errors import DamagedDatabase, UsageError
+from runner.core.records import AnalysisValue
+from runner.store.analyses import WantedAnalysis, record_analyses
+from runner.store.chains import record_stages
 from runner.store.checking import check_everything
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, run_dump
 from runner.store.merge_experiments import merge
 from runner.store.progress import ended_stages, latest_results
 from runner.store.queries import run_rows
+from runner.store.recorder import end_attempt
 
 pytestmark = pytest.mark.slow
 
@@ -101,3 +106,23 @@ def test_nothing_is_taken_from_a_damaged_database(
             merge(mine, other)
         assert run_rows(mine) == []
         assert latest_results(mine, ["r1"]) == {}
+
+
+def test_nothing_is_taken_where_an_analysis_made_later_is_damaged(
+    place: Callable[[str], str],
+) -> None:
+    source = place("source")
+    with open_database(source) as other, open_database(place("target")) as mine:
+        want(other, ["r1", "r2"])
+        do_run(other, "r1")
+        merge(mine, other)
+        do_run(other, "r2")
+        stage = stages.analyse("analysis", "train-r1-0")
+        record_stages(other, [stage])
+        record_analyses(other, [WantedAnalysis("r1", 0, "key", "robustness", stage.key)])
+        values = [AnalysisValue("accuracy", 0.5, {"x": 1})]
+        end_attempt(other, take(other, stage.key), "done", 1.0, {}, measured=values)
+        change(source, "UPDATE analysis_values SET value = 0.75")
+        with pytest.raises(DamagedDatabase):
+            merge(mine, other)
+        assert set(latest_results(mine, ["r1", "r2"])) == {"r1"}

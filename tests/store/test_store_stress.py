@@ -23,7 +23,14 @@ from runner.store import postgres as postgres_module
 from runner.store.backend import Beside
 from runner.store.catalogue import record_environment
 from runner.store.checking import check_everything
-from runner.store.claims import Claimed, ClaimHeld, NewAttempt, claim_stage, look_at_stage
+from runner.store.claims import (
+    Claimed,
+    ClaimHeld,
+    NewAttempt,
+    claim_stage,
+    look_at_stage,
+    renew_claim,
+)
 from runner.store.database import Database, open_database
 from runner.store.locks import lock_claiming
 from runner.store.progress import ended_stages
@@ -278,6 +285,44 @@ def test_a_stage_that_another_is_just_claiming_is_not_waited_for(
         assert time.monotonic() - started < postgres_module.BUSY_SECONDS / 2
     assert isinstance(claim_stage(database, "s0-000", attempt), Claimed)
     database.close()
+
+
+@pytest.mark.postgres
+def test_a_claim_stays_its_owners_while_another_waits_to_take_it(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is not waited for; what has run out is renewed all the same until it is taken."""
+    monkeypatch.setattr(leases, "server_seconds", lambda _: (time.time(), 0.0))
+    database = with_stages(postgres_server.new_database(), 1)
+    attempt = NewAttempt(record_environment(database, {}), {}, "cpu")
+    claim = claim_stage(database, "s0-000", attempt)
+    with database.write() as connection:
+        connection.execute(sa.update(claims).values(host="elsewhere"))
+    answers: list[object] = []
+
+    def take() -> None:
+        answers.append(claim_stage(database, "s0-000", attempt, in_the_way=lambda *_: None))
+
+    with database.write(beside=Beside.OTHERS) as connection:
+        lock_claiming(connection)
+        started = time.monotonic()
+        take()
+        with database.write(beside=Beside.OTHERS) as other:
+            other.execute(sa.update(claims).values(lease_until=0.0))
+        waiting = threading.Thread(target=take)
+        waiting.start()
+        wait_for(lambda: is_waited_for(database))
+        renew_claim(database, claim)
+        assert time.monotonic() - started < postgres_module.BUSY_SECONDS / 2
+    waiting.join(PATIENCE)
+    assert [type(each) for each in answers] == [ClaimHeld, ClaimHeld]
+    database.close()
+
+
+def is_waited_for(database: Database) -> bool:
+    query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with database.read() as connection:
+        return bool(connection.exec_driver_sql(query).scalar_one())
 
 
 @pytest.mark.slow
