@@ -66,6 +66,7 @@ def _not_there(connection: sa.Connection, wanted: Sequence[WantedAnalysis]) -> l
     return [each for which, each in asked.items() if which not in known]
 
 
+@read_again
 def imported_stages(database: Database, stage_keys: Collection[str]) -> set[str]:
     """Return those of some stages whose values came with the reference."""
     found: set[str] = set()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from runner.store.database import Database, read_again
-from runner.store.schema import attempts, steps
+from runner.store.schema import attempts, claims, steps
 
 BATCH = 500
 
@@ -39,6 +39,15 @@ def newest_attempt_id(database: Database) -> int:
     """Return the id of the newest attempt, 0 without one."""
     with database.read() as connection:
         return int(connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar() or 0)
+
+
+@read_again
+def newest_and_claimed(database: Database) -> tuple[int, set[int]]:
+    """Return the id of the newest attempt, 0 without one, and those of the attempts at work."""
+    with database.read() as connection:
+        newest = connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar()
+        at_work = connection.execute(sa.select(claims.c.attempt_id)).scalars()
+        return int(newest or 0), {int(number) for number in at_work}
 
 
 @read_again

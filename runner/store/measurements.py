@@ -16,7 +16,7 @@ from runner.core.reader import KeptWeights
 from runner.store.backend import Beside
 from runner.store.checking import check_attempts, check_results, refuse
 from runner.store.checksums import seal_results
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.locks import lock_runs
 from runner.store.schema import attempts, evaluations, results, run_epochs
 
@@ -36,6 +36,7 @@ class FinishedRun:
     evaluated: frozenset[tuple[str, str, int]]
 
 
+@read_again
 def finished_runs(database: Database, reruns: Mapping[str, int]) -> dict[str, FinishedRun]:
     """Return the runs that are done, by key.
 

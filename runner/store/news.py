@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.store.attempts_seen import newest_and_claimed
 from runner.store.claims import is_held
 from runner.store.database import Database, read_again
 from runner.store.leases import Moment
@@ -42,7 +43,7 @@ class News:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._newest, self._open = _begin(database)
+        self._newest, self._open = newest_and_claimed(database)
 
     def ended_before(self, stage_keys: Collection[str]) -> dict[str, EndedAttempt]:
         """Return how stages have ended until now, by key: a success before a failure."""
@@ -64,13 +65,6 @@ class News:
     def held(self) -> set[str]:
         """Return the keys of the stages that living processes do now."""
         return _held(self._database)
-
-
-@read_again
-def _begin(database: Database) -> tuple[int, set[int]]:
-    with database.read() as connection:
-        newest = connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar() or 0
-        return int(newest), set(connection.execute(sa.select(claims.c.attempt_id)).scalars())
 
 
 _COLUMNS = (

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from runner.artifacts.process import Process
 from runner.core.stages import Train
 from runner.core.trajectory import Trajectory
+from runner.store.attempts_seen import newest_and_claimed
 from runner.store.claims import ENDED, is_held, owner_of
 from runner.store.database import Database, read_again
 from runner.store.leases import Moment
@@ -64,12 +65,8 @@ class TrainedSince:
         """
         self._database, self._planned = database, planned
         self._others: dict[str, tuple[Trajectory, int]] = {}
-        with database.read() as connection:
-            newest = connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar()
-            at_work = connection.execute(sa.select(claims.c.attempt_id)).scalars()
-            # what had ended by then is known to the plan, also behind the claim of a dead process
-            self._open = {int(number) for number in at_work}
-        self._seen = int(newest or 0)
+        # what had ended by then is known to the plan, also behind the claim of a dead process
+        self._seen, self._open = newest_and_claimed(database)
 
     @read_again
     def look(self) -> None:

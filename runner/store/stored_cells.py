@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.store.checking import check_experiments, refuse
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.schema import cells, experiments
 
 
@@ -54,6 +54,7 @@ class StoredCell:
     fold: int
 
 
+@read_again
 def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
     """Return the cells of all variants of an experiment, those of the spec as written first.
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.store.checking import check_runs, refuse
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.schema import runs
 
 BATCH = 500
@@ -28,6 +28,7 @@ class RecordedRun:
     settings_key: str
 
 
+@read_again
 def recorded_runs(database: Database, run_keys: Collection[str]) -> dict[str, RecordedRun]:
     """Return runs by key.
 
