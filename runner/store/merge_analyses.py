@@ -14,7 +14,7 @@ from runner.store.analysis_values import newest_attempts
 from runner.store.attempts_behind import ENDED
 from runner.store.checking import check_analyses, refuse
 from runner.store.database import Database, read_again
-from runner.store.merge_source import Row, checks_of_attempts, rows_of_attempts
+from runner.store.merge_source import Row, checks_of_attempts, made_analyses, rows_of_attempts
 from runner.store.merge_target import copy_attempts, insert, latest_reruns
 from runner.store.new_rows import insert_new
 from runner.store.reference import ReferenceResult
@@ -75,6 +75,8 @@ def extract_analyses(source: Database, wanted: Sequence[Row]) -> LaterAnalyses:
     keys = {row["stage_key"] for row in wanted}
     with source.read() as connection:
         rows = rows_of_attempts(connection, set(newest_attempts(connection, keys).values()))
+        rows[analyses] = list(wanted)
+        rows[analyses] = made_analyses(rows)
         rows[stages] = rows_with(connection, stages, stages.c.stage_key, keys)
         refuse(source.address, check_analyses(connection, reruns))
         refuse(source.address, checks_of_attempts(connection, rows))
@@ -82,7 +84,7 @@ def extract_analyses(source: Database, wanted: Sequence[Row]) -> LaterAnalyses:
         for key, beginning in _beginnings(connection, reruns):
             trainings[key].add(beginning)
     fixed = {key: frozenset(each) for key, each in trainings.items()}
-    return LaterAnalyses(wanted, fixed, rows)
+    return LaterAnalyses(rows[analyses], fixed, rows)
 
 
 def _beginnings(

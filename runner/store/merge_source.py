@@ -116,6 +116,7 @@ def extract(
         if len(rows[results]) != len(reruns):
             raise damaged(source.address, "results are gone that were there a moment ago")
         rows |= rows_of_attempts(connection, attempts_behind(connection, reruns.items()))
+        rows[analyses] = made_analyses(rows)
         keys = {
             row["stage_key"] for table in (run_stages, analyses, attempts) for row in rows[table]
         }
@@ -129,6 +130,12 @@ def extract(
         refuse(source.address, [*checks, *checks_of_attempts(connection, rows)])
         refuse(source.address, check_analyses(connection, reruns))
     return Extract(reruns, rows)
+
+
+def made_analyses(rows: Mapping[sa.Table, list[Row]]) -> list[Row]:
+    """Return the analyses that were made; in another database, the others would be asked for."""
+    made = {row["stage_key"] for row in rows[attempts]}
+    return [row for row in rows[analyses] if row["stage_key"] in made]
 
 
 def _of_results(connection: sa.Connection, table: sa.Table, reruns: Mapping[str, int]) -> list[Row]:

@@ -18,6 +18,7 @@ from runner.store.merge_experiments import merge
 from runner.store.progress import ended_stages, latest_results
 from runner.store.queries import run_rows
 from runner.store.recorder import end_attempt
+from runner.store.wanted import wanted_runs
 
 pytestmark = pytest.mark.slow
 
@@ -126,3 +127,21 @@ def test_nothing_is_taken_where_an_analysis_made_later_is_damaged(
         with pytest.raises(DamagedDatabase):
             merge(mine, other)
         assert set(latest_results(mine, ["r1", "r2"])) == {"r1"}
+
+
+def test_an_analysis_that_was_not_made_is_not_asked_for(place: Callable[[str], str]) -> None:
+    """It comes along once it has been made."""
+    with open_database(place("source")) as other, open_database(place("target")) as mine:
+        want(other, ["r1", "r2"])
+        stage = stages.analyse("analysis", "train-r1-0")
+        record_stages(other, [stage])
+        do_run(other, "r1")
+        record_analyses(other, [WantedAnalysis("r1", 0, "key", "robustness", stage.key)])
+        for _ in range(2):
+            merge(mine, other)
+            assert wanted_runs(mine) == {}
+        values = [AnalysisValue("accuracy", 0.5, {"x": 1})]
+        end_attempt(other, take(other, stage.key), "done", 1.0, {}, measured=values)
+        merge(mine, other)
+        assert list(run_dump(mine, "r1")) == list(run_dump(other, "r1"))
+        assert wanted_runs(mine) == {}
