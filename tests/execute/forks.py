@@ -93,8 +93,17 @@ class Forks:
         """Process id of the server."""
         return self._server.pid
 
-    def start(self, folder: Path, words: Sequence[str], kill: KillAt | None = None) -> int:
-        """Start ``runner WORDS`` in a folder; return its process id."""
+    def start(
+        self,
+        folder: Path,
+        words: Sequence[str],
+        kill: KillAt | None = None,
+        lease: float | None = None,
+    ) -> int:
+        """Start ``runner WORDS`` in a folder; return its process id.
+
+        With a lease, claims in a file count for so many seconds.
+        """
         if kill is not None:
             from planted import check_moment  # the server does not find it
 
@@ -102,7 +111,9 @@ class Forks:
             if kill.until:
                 check_moment(kill.until)
         planted = None if kill is None else asdict(kill)
-        return self._ask({"folder": str(folder), "words": list(words), "kill": planted})
+        return self._ask(
+            {"folder": str(folder), "words": list(words), "kill": planted, "lease": lease}
+        )
 
     def wait(self, pid: int) -> int:
         """Wait for a child; return its exit code, or minus the signal that killed it."""
@@ -189,6 +200,10 @@ def _be_child(request: dict[str, Any]) -> None:
         os.dup2(output, 1)
         os.dup2(output, 2)
         faulthandler.enable(2)
+        if request["lease"] is not None:
+            from runner.store import leases
+
+            leases.FILE_LEASE = leases.Lease(request["lease"], request["lease"] / 6)
         if request["kill"] is not None:
             _plant(KillAt(**request["kill"]))
         sys.argv = ["runner", *request["words"]]

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from forks import OUTPUT, Forks, KillAt, behind_checkpoint
 from grids import Left, ask, left_in, write_grid
@@ -198,8 +199,9 @@ def test_a_process_that_wants_other_cells_leaves_the_plan_of_the_first_alone(
 ) -> None:
     stop = KillAt("epoch begins", 2, signal.SIGSTOP)
     most = [word for label in ("every 2", "every 3", "every 4") for word in ("--only", label)]
-    first = start_stopped(forks, tmp_path, ["run", str(branches), *most], stop)
-    second = forks.run(tmp_path, ["run", str(branches), "--only", "short"])
+    first = forks.start(tmp_path, ["run", str(branches), *most], stop, lease=6.0)
+    wait_for(lambda: psutil.Process(first).status() == psutil.STATUS_STOPPED)
+    second = forks.run(tmp_path, ["run", str(branches), "--only", "short"])  # until the lease ends
     assert second == 0, (tmp_path / OUTPUT).read_text()
     os.kill(first, signal.SIGCONT)
     assert forks.wait(first) == 0, (tmp_path / OUTPUT).read_text()
