@@ -35,7 +35,6 @@ HEAD = "0009"
 
 FIRST_RUN = "the first `runner run` makes it"
 
-
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
@@ -174,8 +173,7 @@ def open_database(
         read_only: leave it as it is even if it could be written: a file is not migrated or
             switched to WAL, and no file appears beside it.
         check: look for damage; `db check`, which does so itself, goes without.
-        is_written: others may write it while it is open to be read only: a file is copied to
-            memory, unless it is too large for that.
+        is_written: others may write while it is read: a file is copied to memory, if it fits.
 
     Raises:
         UsageError: when it is not there and must not be made, is not a database of this program, or
@@ -251,8 +249,7 @@ def _for_reading(path: Path, check: bool, is_written: bool) -> Database:
     """Open a file and leave it as it is, or a copy of it in memory."""
     backend: FileBackend | None = None
     try:
-        is_copied = has_log_beside(path) or (is_written and fits_in_memory(path))
-        if not is_copied:
+        if not (has_log_beside(path) or (is_written and fits_in_memory(path))):
             backend = reading(path, immutable(path))
         if backend is None or _version_of(Database(backend)) != HEAD:
             snapshot = copied_to_memory(path)
