@@ -135,8 +135,9 @@ class Coordinator:
         Args:
             without_waiting: do those of a cohort whose turn it is without the others.
         """
+        at_work = len(self._held_now())
         began = time.monotonic()
-        groups = self._turns.next(len(self._held_now()))
+        groups = self._turns.next(at_work)
         lasts = max(PASS_SECONDS, PASS_SHARE * (time.monotonic() - began))
         for group in groups:
             held = self._held_now()
