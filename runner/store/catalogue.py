@@ -20,7 +20,7 @@ from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database
 from runner.store.finished_grids import keep_finished
 from runner.store.leases import Moment
-from runner.store.new_rows import BATCH, insert_new
+from runner.store.rows import insert, insert_new
 from runner.store.schema import (
     cells,
     environments,
@@ -85,8 +85,7 @@ def record_experiment(
             _cell_row(experiment_id, cell, key or known.get(cell.settings_key))
             for cell, key in keyed_cells
         ]
-        for start in range(0, len(rows), BATCH):
-            connection.execute(sa.insert(cells), rows[start : start + BATCH])
+        insert(connection, cells, rows)
         seal_experiment(connection, experiment_id)
 
     database.transact(record)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from runner.core.stages import Stage
 from runner.store.database import Database, read_again
-from runner.store.new_rows import BATCH, insert_new
+from runner.store.rows import BATCH, insert, insert_new
 from runner.store.schema import results, run_stages, stages
 
 
@@ -58,8 +58,7 @@ def write_chains(connection: sa.Connection, chains: Mapping[str, RunStages]) -> 
             }
             for position, stage in enumerate(chain.stages)
         ]
-    for start in range(0, len(rows), BATCH):
-        connection.execute(sa.insert(run_stages), rows[start : start + BATCH])
+    insert(connection, run_stages, rows)
 
 
 @read_again

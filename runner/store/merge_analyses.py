@@ -15,10 +15,9 @@ from runner.store.attempts_behind import ENDED
 from runner.store.checking import check_analyses, refuse
 from runner.store.database import Database, read_again
 from runner.store.merge_source import Row, checks_of_attempts, made_analyses, rows_of_attempts
-from runner.store.merge_target import copy_attempts, insert, latest_reruns
-from runner.store.new_rows import insert_new
+from runner.store.merge_target import copy_attempts, latest_reruns
 from runner.store.reference import ReferenceResult
-from runner.store.rows import rows_with
+from runner.store.rows import insert, insert_new, rows_with
 from runner.store.schema import analyses, attempts, run_epochs, stages
 
 Beginning = tuple[str, float]

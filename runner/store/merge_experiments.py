@@ -18,10 +18,8 @@ from runner.store.checking import check_experiments, check_runs, refuse
 from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database, read_again
 from runner.store.merge import SILENT, MergeListener, import_results, transact_patiently
-from runner.store.merge_target import insert
-from runner.store.new_rows import insert_new
 from runner.store.reference import ReferenceResult
-from runner.store.rows import BATCH, rows_with
+from runner.store.rows import BATCH, insert, insert_new, rows_with
 from runner.store.schema import cells, experiments, runs
 
 Name = tuple[str, str]

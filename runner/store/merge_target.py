@@ -17,9 +17,8 @@ from runner.store.attempts_behind import renumbered
 from runner.store.catalogue import environment_id
 from runner.store.checksums import seal_attempts, seal_results, seal_runs
 from runner.store.merge_source import MEASURED, OF_RESULTS, Extract, Row
-from runner.store.new_rows import BATCH, insert_new
 from runner.store.reference import COUNTING
-from runner.store.rows import rows_with
+from runner.store.rows import BATCH, insert, insert_new, rows_with
 from runner.store.schema import (
     analyses,
     artifacts,
@@ -166,9 +165,3 @@ def _name_attempts(target: sa.Connection, fresh: Sequence[Row], ids: Mapping[int
     ]
     if values:
         target.execute(statement, values)
-
-
-def insert(target: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-    """Insert rows into a table."""
-    for start in range(0, len(rows), BATCH):
-        target.execute(sa.insert(table), rows[start : start + BATCH])

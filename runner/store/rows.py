@@ -1,8 +1,8 @@
-"""Rows of a table with one of many values in a column: a statement has room for some hundreds."""
+"""Many rows, read and stored some hundreds at a time: a statement has no room for more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,3 +30,26 @@ def rows_with(
         batch = column.in_(wanted[start : start + BATCH])
         found += map(dict, connection.execute(query.where(batch)).mappings())
     return found
+
+
+def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, within a writing transaction."""
+    for start in range(0, len(rows), BATCH):
+        connection.execute(sa.insert(table), rows[start : start + BATCH])
+
+
+def insert_new(
+    connection: sa.Connection, table: sa.Table, key: str, rows: Sequence[dict[str, Any]]
+) -> list[Any]:
+    """Insert the rows whose key is not there yet, within a writing transaction; return the keys."""
+    column = table.c[key]
+    inserted: list[Any] = []
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        keys = [row[key] for row in batch]
+        there = set(connection.execute(sa.select(column).where(column.in_(keys))).scalars())
+        fresh = [row for row in batch if row[key] not in there]
+        if fresh:
+            connection.execute(sa.insert(table), fresh)
+            inserted += [row[key] for row in fresh]
+    return inserted
