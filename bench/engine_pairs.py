@@ -35,7 +35,8 @@ from runner.engine.engine import do_stage
 from runner.engine.job import StageJob
 from runner.engine.network.build import Network, build_network
 from runner.engine.numerics import begin_numerics, on_threads
-from runner.engine.training.loop import Diverged, Training, TrainState
+from runner.engine.training.loop import Diverged, Training
+from runner.engine.training.state import TrainState
 from runner.engine.training.together import take_steps
 from runner.lower.trajectory import make_reader, pixels_key
 

@@ -20,8 +20,8 @@ from runner.engine.engine import do_stage
 from runner.engine.job import StageJob
 from runner.engine.network.build import network_for
 from runner.engine.training.checkpoint import Checkpoint, load_checkpoint, optimizer_tensors
-from runner.engine.training.loop import TrainState
 from runner.engine.training.resume import packed
+from runner.engine.training.state import TrainState
 from runner.engine.training.writer import Writer
 
 SECONDS = 60

@@ -17,8 +17,8 @@ from runner.engine.network.tensors import tensors_digest
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.products import is_there, lies_there
 from runner.engine.training.checkpoint import Checkpoint
-from runner.engine.training.loop import TrainState
 from runner.engine.training.resume import only_on_disk, with_written
+from runner.engine.training.state import TrainState
 
 READER = Reader(3, None, SelectRule("val_loss", "min"), "best", 20.0)
 TENSORS = {"layer.weight": torch.arange(6.0).view(2, 3), "layer.bias": torch.ones(2)}

@@ -20,9 +20,9 @@ from runner.engine.context import Context, Progress
 from runner.engine.data import samples
 from runner.engine.network.build import build_network
 from runner.engine.training import loop, meter
-from runner.engine.training.loop import TrainState
 from runner.engine.training.meter import Meter
 from runner.engine.training.reading import Reading
+from runner.engine.training.state import TrainState
 from runner.engine.training.together import take_steps
 
 CNN = {"name": "convnet", "filters": [4], "batch_norm": True, "dropout": 0.3}

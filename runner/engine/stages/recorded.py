@@ -22,7 +22,7 @@ from runner.engine.job import StageJob
 from runner.engine.network.build import Network
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.training.checkpoint import load_checkpoint, unprefixed
-from runner.engine.training.loop import TrainState
+from runner.engine.training.state import TrainState
 
 
 def read_record(

@@ -32,8 +32,9 @@ from runner.engine.stages.training_logits import keep_training_logits
 from runner.engine.training.book import Book
 from runner.engine.training.cohort import Cohort, Ended, EpochLoop
 from runner.engine.training.common import Common
-from runner.engine.training.loop import Diverged, Training, TrainState
+from runner.engine.training.loop import Diverged, Training
 from runner.engine.training.resume import find_start
+from runner.engine.training.state import TrainState
 from runner.engine.training.stored import states_on_path, tensors_at_start
 
 

@@ -26,7 +26,7 @@ from runner.engine.network.build import Network, load_state
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.evaluate import Logits, evaluate
 from runner.engine.stages.keeping import RunWeights, keep_logits
-from runner.engine.training.loop import TrainState
+from runner.engine.training.state import TrainState
 
 
 class _AskedToStop(Exception):

@@ -26,10 +26,10 @@ from runner.engine.context import Context
 from runner.engine.job import StageJob
 from runner.engine.network.build import described
 from runner.engine.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
-from runner.engine.training.loop import TrainState
 from runner.engine.training.resume import joined, only_on_disk, packed, with_written
 from runner.engine.training.retention import is_kept, keep_state, with_room
 from runner.engine.training.snapshot import moment_on, read_beside
+from runner.engine.training.state import TrainState
 
 FLUSH_SECONDS = 2.0
 

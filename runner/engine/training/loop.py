@@ -9,17 +9,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from runner.components.optimizers_net import TorchOptimizer
 from runner.components.settings import Settings, measures_each_epoch, splits_each_epoch
 from runner.core.errors import Interrupted
 from runner.core.reader import (
     Reader,
-    ReaderState,
     divergence,
     epochs_to_keep,
     read_epoch,
@@ -28,54 +26,15 @@ from runner.core.reader import (
 from runner.core.records import EpochRecord, Metric
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Samples
-from runner.engine.network.build import Network, copy_state
+from runner.engine.network.build import copy_state
 from runner.engine.stages.evaluate import Logits, evaluate
-from runner.engine.training.held_logits import HeldLogits, catching
+from runner.engine.training.held_logits import catching
 from runner.engine.training.meter import Meter
 from runner.engine.training.own_step import built_update
+from runner.engine.training.state import TrainState
 from runner.engine.training.step import TrainingStep
 
 POLL_SECONDS = 0.5
-
-
-@dataclass
-class TrainState:
-    """What a training needs to continue, besides its settings.
-
-    Attributes:
-        network: the network being trained.
-        optimizer: over its trainable parameters.
-        readers: the state of each reader, by name.
-        history: metrics by full name of each epoch so far.
-        first_mean: mean loss of the first epoch's steps, or None before its end.
-        best: weights that readers keep, by epoch, without those of frozen layers.
-        written: digests of weights on the disk, of readers that have finished, by artifact.
-        logits: that evaluations gave, of epochs that readers keep or have kept.
-        next_poll: when progress is next reported, by the monotonic clock.
-    """
-
-    network: Network
-    optimizer: TorchOptimizer
-    readers: dict[str, ReaderState]
-    history: list[dict[str, float]] = field(default_factory=list)
-    first_mean: float | None = None
-    best: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    written: dict[str, str] = field(default_factory=dict)
-    logits: HeldLogits = field(default_factory=HeldLogits)
-    next_poll: float = 0.0
-
-    @property
-    def epoch(self) -> int:
-        """The last epoch that was trained."""
-        return len(self.history)
-
-    def val_accuracy(self) -> float | None:
-        """Return that of the last epoch, or None."""
-        return self.history[-1].get("val_accuracy") if self.history else None
-
-    def waiting(self) -> list[str]:
-        """Return the names of the readers that want further epochs."""
-        return [name for name, reader in self.readers.items() if not reader.finished]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ from runner.engine.training.checkpoint import (
     restore_optimizer,
     unprefixed,
 )
-from runner.engine.training.loop import TrainState
 from runner.engine.training.snapshot import copied, on_host
+from runner.engine.training.state import TrainState
 from runner.engine.training.stored import has_equal_numerics
 
 
