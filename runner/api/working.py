@@ -37,7 +37,7 @@ class WorkSummary(Framed):
         statuses: of the runs that were wanted meanwhile and have a result now, by key.
         left: how many runs are wanted still.
         was_stopped: whether its time was over before nothing was left.
-        has_moved: whether a stage has ended meanwhile or a checkpoint was written, by any worker:
+        has_moved: whether a stage has ended meanwhile or a training went on, by any worker:
             if not, another such time would bring nothing either.
         failed_analyses: analyses that were wanted meanwhile and failed; no worker tries them again.
     """

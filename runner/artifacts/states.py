@@ -41,6 +41,10 @@ VALUES: Mapping[str, type | tuple[type, ...]] = {
 """What a state says of itself that is asked for before it is loaded."""
 
 
+WITHIN = "within"
+"""Folder in that of a checkpoint: the state in which a training was stopped within an epoch."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredState:
     """A folder with a state.
@@ -50,12 +54,14 @@ class StoredState:
         segment: of the path on which it lies.
         epoch: the epoch after which it is.
         stage: key of the training whose checkpoint it is, "" when kept for others.
+        steps: of the next epoch that were taken. Then the segment is that epoch's.
     """
 
     folder: Path
     segment: str
     epoch: int
     stage: str = ""
+    steps: int = 0
 
     @property
     def name(self) -> str:
@@ -110,6 +116,15 @@ def stored_states(artifacts: Artifacts) -> Iterator[StoredState]:
             yield StoredState(folder, values["segment"], values["epoch"], folder.name)
 
 
+def states_within_epochs(artifacts: Artifacts) -> Iterator[StoredState]:
+    """Yield the states in which trainings were stopped within an epoch."""
+    for folder in _folders(artifacts.home("checkpoints")):
+        values = describe_state(folder / WITHIN)
+        if values is not None:
+            place = values["segment"], values["epoch"]
+            yield StoredState(folder / WITHIN, *place, folder.name, values["started"]["steps"])
+
+
 def state_name_of(folder: Path) -> str:
     """Return the artifact name of the state that is kept in a folder."""
     return f"states/{folder.name}"
@@ -130,7 +145,7 @@ def readers_of_checkpoints(artifacts: Artifacts) -> dict[str, list[str]]:
     """Return the readers that each checkpoint is for, by the key of its training."""
     readers: dict[str, list[str]] = {}
     for folder in _folders(artifacts.home("checkpoints")):
-        values = describe_state(folder)
+        values = describe_state(folder) or describe_state(folder / WITHIN)
         readers[folder.name] = [] if values is None else list(values["readers"])
     return readers
 

@@ -109,8 +109,9 @@ def worker(
         typer.echo(f"{pluralize(summary.left, 'run')} left{why}", err=True)
     if summary.left and summary.was_stopped and not summary.has_moved:
         raise RunnerError(
-            "in all its time no stage has ended and no checkpoint was written",
-            hint="give it more time: an epoch must fit into it, and --checkpoint-seconds",
+            "in all its time no stage has ended and no training got further",
+            hint="give it more time: a training must begin in it, and end in it where it has no"
+            " checkpoints",
         )
     if summary.left and summary.was_stopped:
         raise typer.Exit(TimeOver.exit_code)

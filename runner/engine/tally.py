@@ -61,6 +61,15 @@ class Tally:
             self._sums[index] = _added([*([] if before is None else [before]), *some])
         self._count_of_sums = count
 
+    def sums(self) -> list[Tensor]:
+        """Return the totals of what was added, on the CPU, one for each measure."""
+        return [each for each in self._sums if each is not None]
+
+    def go_on(self, sums: Sequence[Tensor], count: int) -> None:
+        """Begin with totals of ``count`` images that :meth:`sums` returned."""
+        self.put([[each] for each in sums], count)
+        self.count = count
+
     def values_so_far(self) -> dict[str, float]:
         """Return the measures by name over what was added; waits for nothing."""
         found: dict[str, float] = {}

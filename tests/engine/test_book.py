@@ -97,7 +97,7 @@ def test_stopped_training_finishes_its_checkpoint_and_says_where_it_goes_on(benc
 
     bench.options["should_stop"] = should_stop
     held = at_moment("tensors written, not renamed", lambda: stopped.wait(SECONDS))
-    with held, pytest.raises(Interrupted, match="this training goes on after epoch 1"):
+    with held, pytest.raises(Interrupted, match="this training goes on from there"):
         bench.do("train")
     assert load_checkpoint(checkpoint_of(bench)) is not None
 

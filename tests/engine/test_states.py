@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from benches import Bench, plain_records, reading_of, settings_of
-from test_resume import STEPS, stop_after
+from test_resume import STEPS, stop_after, stop_at_once_after
 
 from runner.core.errors import Interrupted
 from runner.core.reader import Reader, SelectRule
@@ -142,7 +142,7 @@ def test_a_checkpoint_of_another_training_of_the_same_epochs_is_gone_on_from(
         bench.do("train", 1)
     longer, outcome = trained(tmp_path, {}, 2)
     assert reads(outcome) == [[1, 1, 3], [2, 4, 6]]
-    assert longer.notes == ["continuing after epoch 3"]
+    assert longer.notes == ["continuing in epoch 4 after step 1"]
     unshared = Bench(tmp_path, settings_of(LEARNING), options={"share_states": False})
     assert reads(unshared.do("train", 3)) == [[3, 1, 6]]
 
@@ -173,8 +173,8 @@ def test_weights_of_satisfied_readers_are_kept_on_the_disk_only(
     whole = family_of(tmp_path / "whole", monkeypatch)
     expected = whole.do("train")
     part = family_of(tmp_path / "part", monkeypatch, checkpoint_seconds=0.0)
-    part.options["should_stop"] = stop_after(4 * STEPS)
-    with pytest.raises(Interrupted):
+    part.options["should_stop"] = stop_at_once_after(4 * STEPS)
+    with pytest.raises(KeyboardInterrupt):
         part.do("train", 1)
     (folder,) = (tmp_path / "part" / "checkpoints" / "database").iterdir()
     found = load_checkpoint(folder)

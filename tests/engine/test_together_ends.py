@@ -38,9 +38,9 @@ def test_one_that_goes_on_after_a_later_epoch_waits_until_the_others_are_level(
     with counted() as seen:
         ends = together.train(attempt=2)
     assert ahead.notes == []
-    assert together.benches[0].notes == ["continuing after epoch 2"]
+    assert together.benches[0].notes == ["continuing in epoch 3 after step 2"]
     assert reading_of(ends[1])["reads"] == [[1, 1, 2], [2, 3, 4]]
-    assert seen == {"augmented": 4 * STEPS, "steps": (4 + 2 + 4) * STEPS}
+    assert seen == {"augmented": 4 * STEPS, "steps": (4 + 2 + 4) * STEPS - 2}
     for number, end in enumerate(ends):
         check_as_alone(together.benches[number], end, tmp_path / str(number))
 
@@ -55,7 +55,10 @@ def test_stopped_together_each_goes_on_as_if_undisturbed(tmp_path: Path) -> None
     assert [sorted(each.records) for each in together.benches] == [[(1, 1), (1, 2)]] * 3
     del together.benches[0].options["should_stop"]
     ends = together.train(attempt=2)
-    assert together.benches[0].notes == ["continuing after epoch 2"] * 3
+    stopped_after = [2, 2, 1]  # steps of each: they take turns
+    assert together.benches[0].notes == [
+        f"continuing in epoch 3 after step {step}" for step in stopped_after
+    ]
     for number, end in enumerate(ends):
         check_as_alone(together.benches[number], end, tmp_path / str(number))
 

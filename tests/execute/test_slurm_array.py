@@ -49,7 +49,7 @@ def test_array_goes_on_behind_its_time_and_a_machine_that_dies(
     output = "".join(path.read_text() for path in sorted(cluster.glob("output_*")))
     jobs = sorted(ended.read_text().splitlines())
     assert jobs == ["0 0 requeued", "0 1 0", "1 0 requeued", "1 1 broken", "1 2 0"], output
-    assert "this training goes on after epoch" in output
+    assert "this training goes on from there" in output
     assert "not requeued" not in output
     assert asked(together, HOLDERS) == []
 

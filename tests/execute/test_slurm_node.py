@@ -64,7 +64,7 @@ def test_array_goes_on_in_its_next_jobs(
     output = "".join(path.read_text() for path in sorted((together / "my logs").iterdir()))
     told = answer("scontrol", "show", "job", number)
     assert told.count("Restarts=1") == told.count("JobState=COMPLETED") == 2, told + output
-    assert "continuing after epoch" in output
+    assert "continuing in epoch" in output
     assert ask(together, HOLDERS) == []
 
     assert forks.run(alone, ["run", "grid.yaml", "--threads", "1"]) == 0

@@ -46,10 +46,10 @@ class Features(Samples):
         return self.from_rows(rows)
 
     def drawn(
-        self, indices: Iterable[Tensor], augmenter: Augmenter, epoch: int
+        self, indices: Iterable[Tensor], augmenter: Augmenter, epoch: int, first: int = 1
     ) -> Iterable[Tensor]:
         """Yield the rows of each step, of mirrored images where training mirrors."""
-        for step, some in enumerate(indices, start=1):
+        for step, some in enumerate(indices, start=first):
             flips = augmenter.flips(len(some), epoch, step).to(some.device, non_blocking=True)
             yield some + flips * len(self._labels)
 
@@ -74,9 +74,12 @@ class FeaturesWhereEvaluated(Features):
         drop_last: bool,
         augment: Pipeline | None = None,
         sampling: Sampling = "shuffled",
+        first: int = 1,
     ) -> Generator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch, of images."""
-        return self._images.training_batches(seed, epoch, batch_size, drop_last, augment, sampling)
+        return self._images.training_batches(
+            seed, epoch, batch_size, drop_last, augment, sampling, first
+        )
 
 
 Opened = dict[tuple[str, type[Features], Images], Features]

@@ -103,9 +103,9 @@ class Samples(ABC):
         """Return what a step of training sees of stored rows, on the device, as `inputs`."""
 
     def drawn(
-        self, indices: Iterable[Tensor], augmenter: Augmenter, epoch: int
+        self, indices: Iterable[Tensor], augmenter: Augmenter, epoch: int, first: int = 1
     ) -> Iterable[Tensor]:
-        """Return which rows each step of an augmented epoch picks, for its samples (B,)."""
+        """Return which rows steps of an augmented epoch pick, from the first, for samples (B,)."""
         return indices
 
     @cached_property
@@ -151,19 +151,24 @@ class Samples(ABC):
         drop_last: bool,
         augment: Pipeline | None = None,
         sampling: Sampling = "shuffled",
+        first: int = 1,
     ) -> Generator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch in its keyed order, augmented; see :meth:`gather`."""
+        """Yield the batches of an epoch in its keyed order, augmented; see :meth:`gather`.
+
+        Those before step ``first``, from 1, are left out.
+        """
         order = self.order(seed, epoch, sampling)
         steps = self.num_steps(batch_size, drop_last)
-        parts: Iterable[Tensor] = torch.split(order.to(self.home), batch_size)[:steps]
+        every = torch.split(order.to(self.home), batch_size)
+        parts: Iterable[Tensor] = every[first - 1 : steps]
         labels = torch.split(self.labels_at(order), batch_size)
         mean, _ = self.settings.normalization()
         augmenter = None if augment is None else Augmenter(augment, seed, mean)
         if augmenter is not None:
-            parts = self.drawn(parts, augmenter, epoch)
+            parts = self.drawn(parts, augmenter, epoch, first)
         picked = picked_rows(self.stored(augment is not None), parts, self.device)
         with closing(picked) as batches:
-            for step, rows in enumerate(batches, start=1):
+            for step, rows in enumerate(batches, start=first):
                 if augmenter is None:
                     inputs = self.from_rows(rows)
                 else:

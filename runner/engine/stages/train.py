@@ -91,7 +91,7 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
         if read is not None:
             return _as_recorded(context, task, task.record, read, samples)
     state, before = find_start(context, network, inputs, task, states)
-    if given and not before:
+    if given and not before and state.started is None:
         load_state(network, own_state(network_for(context, settings, images)))
     reached("start of a training found")
     task.store_ranges(_to_read(task, state, before))
@@ -101,7 +101,11 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
         training.part = common.part_of(network)
     try:
         with book.at_work():
-            diverged = yield from _epochs(training, task, book)
+            try:
+                diverged = yield from _epochs(training, task, book)
+            except Interrupted:
+                book.stop(training)
+                raise
     except Interrupted as stop:
         raise Interrupted(f"{stop}; {book.redone()}") from None
     if diverged is None and state.epoch >= task.stage.first_epoch:

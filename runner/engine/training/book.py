@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from runner.artifacts.exchange import share
+from runner.artifacts.state_folder import remove_state
+from runner.artifacts.states import WITHIN
 from runner.core.artifacts import checkpoint_name, weights_name
 from runner.core.errors import ClaimLost
 from runner.core.moments import reached
@@ -26,10 +28,11 @@ from runner.engine.context import Context
 from runner.engine.job import StageJob
 from runner.engine.network.build import described
 from runner.engine.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from runner.engine.training.loop import Training
 from runner.engine.training.resume import joined, only_on_disk, packed, with_written
 from runner.engine.training.retention import is_kept, keep_state, with_room
 from runner.engine.training.snapshot import moment_on, read_beside
-from runner.engine.training.state import TrainState
+from runner.engine.training.state import StartedEpoch, TrainState
 
 FLUSH_SECONDS = 2.0
 
@@ -55,17 +58,16 @@ class Book:
         self._pending: list[EpochRecord] = []
         self._first: int | None = None
         self._last = 0
-        self._saved_epoch = before[-1].last if before else 0
+        self._saved_epoch, self._is_within = before[-1].last if before else 0, False
         self._flushed = self._saved = time.monotonic()
         self._writes: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
         self._settled = set(task.finished_readers)
 
     def reads(self) -> list[EpochRange]:
         """Return which epochs of which attempts make up the training so far."""
-        mine = (
-            [] if self._first is None else [EpochRange(self._task.attempt, self._first, self._last)]
-        )
-        return [*self._before, *mine]
+        if self._first is None:
+            return [*self._before]
+        return [*self._before, EpochRange(self._task.attempt, self._first, self._last)]
 
     def add(self, record: EpochRecord) -> None:
         """Take a finished epoch; store what waited long enough."""
@@ -125,24 +127,41 @@ class Book:
 
         A training that cannot go on as if nothing had happened has none.
         """
+        if time.monotonic() - self._saved >= self._context.checkpoint_seconds:
+            self._checkpoint(state, None, goes_on=True)
+
+    def stop(self, training: Training) -> None:
+        """Write what a training that is stopped goes on from, within an epoch or between two.
+
+        That saves work: what cannot be written is trained again.
+        """
+        try:
+            started = training.started_epoch()
+            if started is not None or training.state.epoch > self._saved_epoch:
+                self._checkpoint(training.state, started, goes_on=False)
+            self.finish()
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+            self._context.on_note(f"where this training was stopped is not kept: {found}")
+
+    def _checkpoint(self, state: TrainState, started: StartedEpoch | None, goes_on: bool) -> None:
         if self._task.stage.unshared.training:
-            return
-        if time.monotonic() - self._saved < self._context.checkpoint_seconds:
             return
         self.finish()
         self._context.writer.drain()
         self.flush()
-        folder = self._context.artifacts.checkpoint(self._task.stage.key)
-        checkpoint = packed(
-            self._context, self.inputs, self._task, state, self.reads(), goes_on=True
-        )
+        context, task = self._context, self._task
+        checkpoint = packed(context, self.inputs, task, state, self.reads(), goes_on, started)
+        folder, is_within = context.artifacts.checkpoint(task.stage.key), started is not None
 
-        def write() -> int:
-            check = self._task.check_claim
-            with_room(self._context, lambda: save_checkpoint(folder, checkpoint, check))
+        def write() -> tuple[int, bool]:
+            place, check = folder / WITHIN if is_within else folder, task.check_claim
+            with_room(context, lambda: save_checkpoint(place, checkpoint, check))
             reached("checkpoint whole")
-            share(self._context.artifacts, checkpoint_name(self._task.stage.key), check)
-            return int(checkpoint.values["epoch"])
+            if not is_within:
+                remove_state(folder / WITHIN)
+                share(context.artifacts, checkpoint_name(task.stage.key), check)
+            return int(checkpoint.values["epoch"]), is_within
 
         self._ask(write, self._note_checkpoint)
         self._saved = time.monotonic()
@@ -206,9 +225,11 @@ class Book:
 
     def redone(self) -> str:
         """Return what a training that is stopped now does again later."""
-        if not self._saved_epoch:
-            return "this training starts again from its first epoch"
-        return f"this training goes on after epoch {self._saved_epoch}"
+        if self._is_within:
+            return "this training goes on from there"
+        if self._saved_epoch:
+            return f"this training goes on after epoch {self._saved_epoch}"
+        return "this training starts again from its first epoch"
 
     def _ask(self, write: Callable[[], T], note: Callable[[T], None]) -> None:
         """Have something written, and note here, later, what came of it."""
@@ -231,8 +252,8 @@ class Book:
                 self._writes.popleft()
         note(value)
 
-    def _note_checkpoint(self, epoch: int) -> None:
-        self._saved_epoch = epoch
+    def _note_checkpoint(self, written: tuple[int, bool]) -> None:
+        self._saved_epoch, self._is_within = written
 
     def _keep_weights(
         self, state: TrainState, name: str, outcome: dict[str, Any], kept: Mapping[Any, int]

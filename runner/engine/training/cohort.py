@@ -59,7 +59,7 @@ class Cohort:
             while self._trainings:
                 self._epoch()
         except BaseException as error:
-            self._stop()
+            self._stop(isinstance(error, Exception))
             if isinstance(error, TogetherOutOfMemory):
                 let_go(self._context, error)
             raise
@@ -121,9 +121,16 @@ class Cohort:
         message = out_of_memory(self._context, job.stage, error)
         return TogetherOutOfMemory(f"{message}, with {count} trainings together")
 
-    def _stop(self) -> None:
-        """Let those that have not ended store and write all that they have."""
+    def _stop(self, is_between_steps: bool) -> None:
+        """Let those that have not ended store and write all that they have.
+
+        Within a step, as by a second Ctrl-C, that is nothing of the epoch in progress.
+        """
         self._trainings.clear()
         for number in [*self._loops]:
             with suppress(Exception):
-                self._loops.pop(number).throw(Interrupted("stopped with the others"))
+                loop = self._loops.pop(number)
+                if is_between_steps:
+                    loop.throw(Interrupted("stopped with the others"))
+                else:
+                    loop.close()

@@ -31,7 +31,7 @@ from runner.engine.stages.evaluate import Logits, evaluate
 from runner.engine.training.held_logits import catching
 from runner.engine.training.meter import Meter
 from runner.engine.training.own_step import built_update
-from runner.engine.training.state import TrainState
+from runner.engine.training.state import StartedEpoch, TrainState
 from runner.engine.training.step import TrainingStep
 
 POLL_SECONDS = 0.5
@@ -71,6 +71,7 @@ class Training:
         state: where it stands; its epoch moves on when one is finished.
         part: its network in two parts, where others may compute the first; or None.
         seconds: that its steps took, with its share of what it did not do alone.
+        taken: steps of the epoch that were taken.
         writes_inputs: whether its network writes into the batches that it is given; None where
             that is not known.
     """
@@ -88,7 +89,7 @@ class Training:
         self.part: Part | None = None
         self.seconds = 0.0
         self.writes_inputs: bool | None = None
-        self._epoch = self._total = 0
+        self._epoch = self._total = self.taken = 0
         self._update = built_update(settings)
 
     @property
@@ -96,8 +97,8 @@ class Training:
         """The epoch that is trained next, or now."""
         return self.state.epoch + 1
 
-    def batches(self) -> Generator[tuple[Tensor, Tensor]]:
-        """Return the batches of the epoch."""
+    def batches(self, first: int = 1) -> Generator[tuple[Tensor, Tensor]]:
+        """Return the batches of the epoch, from step ``first`` on."""
         train = self.settings.train
         return self.samples.training_batches(
             self.settings.seed,
@@ -106,6 +107,7 @@ class Training:
             train.drop_last,
             train.augment,
             train.sampling,
+            first,
         )
 
     def sees_batches_of(self, other: Training) -> bool:
@@ -121,7 +123,7 @@ class Training:
         return mine == theirs and self.samples.trains_as(other.samples)
 
     def begin(self, behind_prefix: bool = False) -> None:
-        """Begin an epoch.
+        """Begin an epoch, or go on in it behind the steps that were taken before.
 
         Args:
             behind_prefix: its steps are given what the prefix of ``part`` makes of the batches.
@@ -147,7 +149,21 @@ class Training:
         self._meter = Meter(
             self._epoch, train.epochs, self._total, measures_each_epoch(self.settings), weights
         )
-        self.seconds = time.perf_counter() - started
+        self.taken, before = 0, 0.0
+        if state.started is not None:
+            self._meter.go_on(state.started)
+            self.taken, before = state.started.steps, state.started.seconds
+            state.started = None
+        self.seconds = before + time.perf_counter() - started
+
+    def started_epoch(self) -> StartedEpoch | None:
+        """Return the steps that were taken of the epoch that is trained next; None of none.
+
+        Waits for the device.
+        """
+        if self.state.started is not None or not self.taken:
+            return self.state.started
+        return self._meter.so_far(self.seconds)
 
     def _class_weights(self) -> Tensor | None:
         """Return how much an image of each class counts in the loss, (outputs,), or None."""
@@ -168,6 +184,7 @@ class Training:
         """
         state, meter = self.state, self._meter
         meter.add(*self._take_step(self._epoch, step, inputs, labels), labels)
+        self.taken = step
         if self._context.should_stop():
             raise Interrupted(f"stopped in epoch {self._epoch} after step {step} of {self._total}")
         if time.monotonic() >= state.next_poll:
@@ -204,6 +221,7 @@ class Training:
             state.first_mean = math.fsum(losses) / len(losses)
         by_name = {f"{metric.split}_{metric.name}": metric.value for metric in metrics}
         state.history.append(by_name)
+        self.taken = 0
         for name in state.waiting():
             state.readers[name] = read_epoch(self._readers[name], state.readers[name], by_name)
         _keep_best(state, self._readers)

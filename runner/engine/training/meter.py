@@ -17,6 +17,7 @@ from runner.core.records import Metric
 from runner.engine.context import Progress
 from runner.engine.tally import Tally
 from runner.engine.training.reading import Reading
+from runner.engine.training.state import StartedEpoch
 
 
 class Meter:
@@ -86,6 +87,27 @@ class Meter:
         self.ask()
         self._take_answer()
 
+    def so_far(self, seconds: float) -> StartedEpoch:
+        """Return what was measured up to here, in a pass of so many seconds; waits for the device.
+
+        At least one step must have been counted.
+        """
+        self.read()
+        return StartedEpoch(
+            steps=len(self.losses),
+            losses=tuple(self.losses),
+            sizes=tuple(self._sizes),
+            images=self._tally.count,
+            sums=tuple(self._tally.sums()),
+            seconds=seconds,
+        )
+
+    def go_on(self, started: StartedEpoch) -> None:
+        """Begin behind the steps of a pass that was stopped."""
+        self._tally.go_on(started.sums, started.images)
+        self._sizes = list(started.sizes)
+        self._count(started.losses)
+
     def progress(self) -> Progress:
         """Return where the pass stood at the last step that was read."""
         values, step = self._values(), len(self.losses)
@@ -106,7 +128,10 @@ class Meter:
         (losses,), sizes, *totals = reading.lists()
         self._tally.put(totals, count)
         self._sizes += [size for some in sizes for size in some.tolist()]
-        for loss in losses.tolist():
+        self._count(losses.tolist())
+
+    def _count(self, losses: Sequence[float]) -> None:
+        for loss in losses:
             size = self._sizes[len(self.losses)]
             self._sum += loss * size
             self._size += size

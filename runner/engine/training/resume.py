@@ -6,6 +6,7 @@ Owns what a state holds, under which name it is kept, and which states may be go
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from runner.engine.training.checkpoint import (
     unprefixed,
 )
 from runner.engine.training.snapshot import copied, on_host
-from runner.engine.training.state import TrainState
+from runner.engine.training.state import StartedEpoch, TrainState
 from runner.engine.training.stored import has_equal_numerics
 
 
@@ -71,18 +72,21 @@ def find_start(
     for each in states:
         mark_used(each.folder)
         found = load_checkpoint(each.folder)
-        if found is None:
+        if found is None or _is_unwanted(task, found):
             continue
         written = _whole_weights(context, task, found)
         refusal = _refusal(context, inputs, task, found, written)
         if refusal:
-            why = refusal
-            if each.stage == task.stage.key:
+            if each.stage == task.stage.key and refusal != why:  # two of its own may lie there
                 context.on_note(f"not continuing: the checkpoint {refusal}")
+            why = refusal
             continue
         _unpack(state, found, task.stage.readers)
         state.written = written
-        if state.epoch >= first:
+        if state.started is not None:
+            at = f"epoch {state.epoch + 1} after step {state.started.steps}"
+            context.on_note(f"continuing in {at}")
+        elif state.epoch >= first:
             context.on_note(f"continuing after epoch {state.epoch}")
         elif state.epoch < first - 1:
             context.on_note(f"going on after epoch {state.epoch}: the state to branch from {why}")
@@ -90,6 +94,12 @@ def find_start(
     if task.stage.start:
         context.on_note(f"starting with the first epoch: the state to branch from {why}")
     return state, []
+
+
+def _is_unwanted(task: StageJob[Train], found: Checkpoint) -> bool:
+    """Return whether a state lies within an epoch that no reader wants."""
+    readers = replayed(task.stage.readers, found.values["history"])
+    return "started" in found.values and all(each.finished for each in readers.values())
 
 
 def _refusal(
@@ -118,9 +128,9 @@ def _refusal(
     if values["diverged_if"] > _limit(task):
         return "was made under a higher limit of divergence"
     readers = replayed(task.stage.readers, values["history"])
-    if not epochs_to_keep(
-        task.stage.readers, unwritten(task.stage.readers, readers, written)
-    ) <= set(values["best_epochs"]):
+    waiting = unwritten(task.stage.readers, readers, written)
+    wanted = epochs_to_keep(task.stage.readers, waiting) - {0}  # 0: of no epoch yet
+    if not wanted <= set(values["best_epochs"]):
         return "keeps the weights of other epochs than are wanted"
     if not task.can_continue(values["reads"]):
         return "speaks of epochs that the database lacks"
@@ -186,6 +196,7 @@ def packed(
     state: TrainState,
     reads: Sequence[EpochRange],
     goes_on: bool,
+    started: StartedEpoch | None = None,
 ) -> Checkpoint:
     """Return all that a training needs to go on, in tensors that it does not change any more.
 
@@ -196,18 +207,25 @@ def packed(
         state: where it stands; the weights that readers keep are never changed, nor copied.
         reads: the epochs so far.
         goes_on: whether network and optimizer change later, and are copied; else the training is
-            over, and what lay on a GPU gives way to the next.
+            over or stopped, and what lay on a GPU gives way to the next.
+        started: the steps taken of the next epoch, where it was stopped within one.
     """
     tensors, others = optimizer_tensors(state.optimizer)
     live = {**prefixed("network", own_state(state.network)), **prefixed("optimizer", tensors)}
     best: dict[str, Any] = {}
     for epoch, weights in state.best.items():
         best |= prefixed(f"best.{epoch}", weights)
+    epoch, within = state.epoch, dict[str, Any]()
+    if started is not None:
+        best |= prefixed("sums", {str(at): each for at, each in enumerate(started.sums)})
+        within = {"started": {**asdict(started), "sums": len(started.sums)}}
+        epoch += 1
     return Checkpoint(
         tensors={**copied(live), **best} if goes_on else on_host({**live, **best}),
         values={
+            **within,
             "epoch": state.epoch,
-            "segment": _segment_of(task.stage, state.epoch),
+            "segment": _segment_of(task.stage, epoch),
             "readers": sorted(task.stage.readers),
             "history": list(state.history),  # which grows while this is written
             "first_mean": state.first_mean,
@@ -224,7 +242,7 @@ def packed(
 
 def _segment_of(stage: Train, epoch: int) -> str:
     segment = stage.trajectory.segment_at(epoch)
-    assert segment is not None, "a state behind the end of its trajectory"
+    assert segment is not None, "a state outside its trajectory"
     return segment.key
 
 
@@ -256,6 +274,11 @@ def _unpack(state: TrainState, checkpoint: Checkpoint, readers: Mapping[str, Rea
     state.history = [dict(each) for each in values["history"]]
     state.first_mean = values["first_mean"]
     state.readers = replayed(readers, state.history)
+    if "started" in values:
+        sums = unprefixed("sums", tensors)
+        given = {**values["started"], "sums": [sums[str(at)] for at in range(len(sums))]}
+        lists = {name: tuple(given[name]) for name in ("losses", "sizes", "sums")}
+        state.started = StartedEpoch(**{**given, **lists})
     wanted = epochs_to_keep(readers, state.readers)
     state.best = {
         epoch: {

@@ -12,6 +12,27 @@ from runner.engine.network.build import Network
 from runner.engine.training.held_logits import HeldLogits
 
 
+@dataclass(frozen=True, slots=True)
+class StartedEpoch:
+    """The steps of an epoch in which a training was stopped, as they were measured.
+
+    Attributes:
+        steps: how many were taken.
+        losses: of each.
+        sizes: how much each counts in the mean: its images, or the weights of their classes.
+        images: of all steps.
+        sums: totals of the other measures, on the CPU.
+        seconds: that the steps took.
+    """
+
+    steps: int
+    losses: tuple[float, ...]
+    sizes: tuple[float, ...]
+    images: int
+    sums: tuple[Tensor, ...]
+    seconds: float
+
+
 @dataclass
 class TrainState:
     """What a training needs to continue, besides its settings.
@@ -25,6 +46,8 @@ class TrainState:
         best: weights that readers keep, by epoch, without those of frozen layers.
         written: digests of weights on the disk, of readers that have finished, by artifact.
         logits: that evaluations gave, of epochs that readers keep or have kept.
+        started: steps of the next epoch that were taken before; None between two epochs, and once
+            the epoch goes on.
         next_poll: when progress is next reported, by the monotonic clock.
     """
 
@@ -36,6 +59,7 @@ class TrainState:
     best: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
     logits: HeldLogits = field(default_factory=HeldLogits)
+    started: StartedEpoch | None = None
     next_poll: float = 0.0
 
     @property

@@ -13,7 +13,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from runner.artifacts.state_folder import describe_state
-from runner.artifacts.states import StoredState, states_elsewhere, stored_states
+from runner.artifacts.states import (
+    StoredState,
+    states_elsewhere,
+    states_within_epochs,
+    stored_states,
+)
 from runner.core.artifacts import ArtifactName
 from runner.core.stages import Train
 from runner.engine.context import Context
@@ -31,13 +36,15 @@ def states_on_path(context: Context, task: StageJob[Train]) -> list[StoredState]
     stage = task.stage
     context.writer.settle(lambda name: _lies_on_path(stage, name))
     _fetch_further(context, stage)
-    usable = [each for each in stored_states(context.artifacts) if _may_use(context, stage, each)]
-    return sorted(usable, key=lambda state: (-state.epoch, state.stage != stage.key))
+    found = [*stored_states(context.artifacts), *states_within_epochs(context.artifacts)]
+    usable = [each for each in found if _may_use(context, stage, each)]
+    return sorted(usable, key=lambda each: (-each.epoch, -each.steps, each.stage != stage.key))
 
 
 def _may_use(context: Context, stage: Train, state: StoredState) -> bool:
     start = context.artifact_path(stage.start) if stage.start else None
-    return stage.trajectory.contains(state.segment, state.epoch) and (
+    epoch = state.epoch + (state.steps > 0)  # that its network has seen images of
+    return stage.trajectory.contains(state.segment, epoch) and (
         context.share_states or state.stage == stage.key or state.folder == start
     )
 

@@ -41,9 +41,11 @@ def take_steps(trainings: Sequence[Training], left: Left) -> None:
             active.append(each)
     if not active:
         return
+    first = 1 + min(each.taken for each in active)
     last = time.perf_counter()
-    with closing(active[0].batches()) as batches:  # also when stopped: nothing goes on with them
-        for step in count(1):
+    # closed also when stopped: nothing goes on with them
+    with closing(active[0].batches(first)) as batches:
+        for step in count(first):
             try:
                 inputs, labels = next(batches)
                 if prefix is not None:
@@ -56,6 +58,8 @@ def take_steps(trainings: Sequence[Training], left: Left) -> None:
             now = time.perf_counter()
             shared, last, final = (now - last) / len(active), now, active[-1]
             for each in active:
+                if step <= each.taken:  # before it was stopped
+                    continue
                 take = _step if each is final else _step_of_several
                 how = take(each, step, inputs, labels)
                 if how is None:

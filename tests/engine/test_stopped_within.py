@@ -1,0 +1,194 @@
+"""A training that is asked to stop within an epoch goes on with its next step."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benches import Bench, Draws, plain_records, reading_of
+from test_resume import (
+    STEPS,
+    checkpoint_of,
+    settings_for,
+    stop_after,
+    stop_at_once_after,
+    undisturbed,
+)
+from test_states import FAMILY, family_of
+
+from runner.artifacts.states import WITHIN, readers_of_checkpoints, states_within_epochs
+from runner.core.errors import Interrupted
+from runner.engine.training.checkpoint import load_checkpoint
+
+
+def stopped(bench: Bench, steps: int, attempt: int = 1) -> str:
+    """Stop a training after so many steps; return what is said."""
+    bench.options["should_stop"] = stop_after(steps - 1)
+    with pytest.raises(Interrupted) as caught:
+        bench.do("train", attempt)
+    del bench.options["should_stop"]
+    return caught.value.found
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Return a training of five epochs of which nothing was trained."""
+    bench = Bench(tmp_path / "bench", settings_for("adam"), options={"checkpoint_seconds": 0.0})
+    bench.do("prepare")
+    return bench
+
+
+def states_in(bench: Bench) -> list[tuple[int, int]]:
+    found = states_within_epochs(bench.context().artifacts)
+    return [(each.epoch, each.steps) for each in found]
+
+
+@pytest.mark.parametrize("steps", [1, 2 * STEPS + 1, 5 * STEPS])
+def test_it_goes_on_from_there_and_ends_as_if_undisturbed(
+    steps: int, bench: Bench, tmp_path: Path
+) -> None:
+    """Also after the last step of an epoch, which is still to be evaluated."""
+    epoch, step = (steps - 1) // STEPS + 1, (steps - 1) % STEPS + 1
+    where = f"epoch {epoch} after step {step}"
+    assert stopped(bench, steps) == f"stopped in {where} of 3; this training goes on from there"
+    assert states_in(bench) == [(epoch - 1, step)]
+    with Draws() as draws:
+        outcome = bench.do("train", 2)
+    assert draws.count == 0
+    assert bench.notes == [f"continuing in {where}"]
+    expected, whole = undisturbed("adam", tmp_path / "whole")
+    assert plain_records(bench.read(outcome)) == plain_records(expected.read(whole))
+    assert bench.digest() == expected.digest()
+
+
+def test_an_epoch_that_never_has_time_for_all_its_steps_ends_all_the_same(
+    bench: Bench, tmp_path: Path
+) -> None:
+    attempts = 1
+    while True:
+        bench.options["should_stop"] = stop_after(0)  # one step each
+        try:
+            outcome = bench.do("train", attempts)
+        except Interrupted:
+            attempts += 1
+            continue
+        break
+    expected, whole = undisturbed("adam", tmp_path / "whole")
+    assert attempts == 5 * STEPS + 1
+    assert plain_records(bench.read(outcome)) == plain_records(expected.read(whole))
+    assert bench.digest() == expected.digest()
+
+
+def test_seconds_of_an_epoch_are_those_of_all_its_parts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped(bench, 1)
+    folder = checkpoint_of(bench) / WITHIN
+    change(folder, lambda values: values["started"].update(seconds=1000.0))
+    outcome = bench.do("train", 2)
+    seconds = [record.seconds for record in bench.read(outcome)]
+    assert seconds[0] > 1000 > max(seconds[1:])
+
+
+def change(folder: Path, how: Callable[[dict[str, Any]], None]) -> None:
+    path = folder / "checkpoint.json"
+    values = json.loads(path.read_text())
+    how(values)
+    path.write_text(json.dumps(values))
+
+
+def test_a_second_ctrl_c_leaves_the_checkpoint_before(bench: Bench) -> None:
+    bench.options["should_stop"] = stop_at_once_after(2 * STEPS + 1)
+    with pytest.raises(KeyboardInterrupt):
+        bench.do("train")
+    assert states_in(bench) == []
+    del bench.options["should_stop"]
+    bench.do("train", 2)
+    assert bench.notes == ["continuing after epoch 2"]
+
+
+def test_the_next_checkpoint_takes_its_place(bench: Bench) -> None:
+    stopped(bench, 1)
+    bench.options["should_stop"] = stop_at_once_after(STEPS)
+    with pytest.raises(KeyboardInterrupt):
+        bench.do("train", 2)
+    assert states_in(bench) == []
+    names = sorted(path.name for path in checkpoint_of(bench).iterdir())
+    assert [name[:7] for name in names] == ["checkpo", "epoch-1"]
+
+
+def flip_a_byte(folder: Path) -> None:
+    (path,) = folder.glob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+def other_numerics(folder: Path) -> None:
+    change(folder, lambda values: values["numerics"].update(threads=99))
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, shutil.rmtree, other_numerics])
+def test_where_it_cannot_be_used_the_checkpoint_before_is(
+    damage: Callable[[Path], None], bench: Bench, tmp_path: Path
+) -> None:
+    stopped(bench, 2 * STEPS + 1)
+    damage(checkpoint_of(bench) / WITHIN)
+    bench.do("train", 2)
+    assert bench.notes[-1] == "continuing after epoch 2"
+    expected, _ = undisturbed("adam", tmp_path / "whole")
+    assert bench.digest() == expected.digest()
+
+
+def test_why_both_cannot_be_used_is_said_once(bench: Bench) -> None:
+    stopped(bench, 2 * STEPS + 1)
+    bench.options["numerics"] = {"device": "cpu", "threads": 8}
+    outcome = bench.do("train", 2)
+    assert reading_of(outcome)["reads"] == [[2, 1, 5]]
+    assert len(bench.notes) == 1, bench.notes
+
+
+def test_what_cannot_be_written_costs_the_epoch_and_is_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any) -> None:
+        raise OSError("no space")
+
+    bench.options["checkpoint_seconds"] = 1e6
+    monkeypatch.setattr("runner.engine.training.book.save_checkpoint", full)
+    said = stopped(bench, STEPS + 1)
+    assert said.endswith("step 1 of 3; this training starts again from its first epoch")
+    assert bench.notes == ["where this training was stopped is not kept: OSError: no space"]
+
+
+def test_without_a_checkpoint_no_finished_epoch_is_trained_again(bench: Bench) -> None:
+    bench.options["checkpoint_seconds"] = 1e6
+    stopped(bench, 3 * STEPS + 2)
+    assert reading_of(bench.do("train", 2))["reads"] == [[1, 1, 3], [2, 4, 5]]
+
+
+def test_readers_that_want_no_further_epoch_do_not_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its network has seen images of an epoch that is none of theirs."""
+    bench = family_of(tmp_path, monkeypatch, checkpoint_seconds=0.0)
+    stopped(bench, 2 * STEPS + 1)
+    (folder,) = (tmp_path / "checkpoints" / "database").iterdir()
+    found = load_checkpoint(folder / WITHIN)
+    assert found is not None
+    assert found.values["epoch"] == 2
+    monkeypatch.setattr("test_states.FAMILY", {"two epochs": FAMILY["two epochs"]})
+    shorter = family_of(tmp_path, monkeypatch)
+    outcome = shorter.do("train", 2)
+    assert shorter.notes == ["continuing after epoch 2"]
+    assert outcome.values["reads"] == [[1, 1, 2]]
+
+
+def test_it_says_for_whom_it_is(bench: Bench) -> None:
+    bench.options["checkpoint_seconds"] = 1e6
+    stopped(bench, 1)
+    artifacts = bench.context().artifacts
+    stage = bench.stage("train")
+    assert readers_of_checkpoints(artifacts) == {stage.key: sorted(stage.readers)}
