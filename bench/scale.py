@@ -73,7 +73,9 @@ ABOUT = {
     "busy": "Goal: at least 95 % busy until the last stages. Busy: seconds asleep in trainings, of"
     " the workers' seconds until fewer trainings are left than workers. All workers and the server"
     " have the cores of one machine. CPU: of the workers without planning, and of the server.",
-    "kills": "Goal: nothing lost, nothing done twice. Workers are killed (SIGKILL) at random"
+    "kills": "Goal: nothing lost, nothing done twice, at least 95 % busy. Busy: as above, with the"
+    " seconds asleep in trainings until they were killed; beside it, without those. A training that"
+    " is killed begins again, as these have no checkpoints. Workers are killed (SIGKILL) at random"
     " moments, and replaced; the server is stopped at once and started, every second time as when"
     " its machine fails.",
     "costs": "On PostgreSQL, through a socket of the same machine. Medians of 200, without the"
@@ -126,9 +128,11 @@ def measure(options: argparse.Namespace, kills: int, restarts: int) -> None:
                 cells = {
                     "runs": f"{_checked(database):,}",
                     "seconds": f"{seconds:.0f}",
-                    "busy": f"{_busy(database, options.workers):.1%}",
+                    "busy": f"{_busy(database, options.workers, fleet.in_vain):.1%}",
                 }
                 if kills:
+                    without = _busy(database, options.workers)
+                    cells["without what was killed"] = f"{without:.1%}"
                     cells["killed"] = f"{fleet.killed:,}"
                     cells["restarts"] = str(fleet.happened)
                     cells["ended by an error"] = str(fleet.died)
@@ -219,15 +223,21 @@ def _checked(database: Database) -> int:
     return int(done)
 
 
-def _busy(database: Database, workers: int) -> float:
-    """Return the share of their time that the workers slept in trainings, until the last ones."""
+def _busy(database: Database, workers: int, in_vain: float = 0.0) -> float:
+    """Return the share of their time that the workers slept in trainings, until the last ones.
+
+    Args:
+        database: with what they have done.
+        workers: how many there were at any time.
+        in_vain: seconds asleep in trainings that were killed, all before the last began.
+    """
     query = "SELECT started, seconds FROM attempts WHERE device = 'simulated' AND status = 'done'"
     with database.read() as connection:
         spans = [tuple(row) for row in connection.execute(sa.text(query))]
     begun = sorted(started for started, _ in spans)
     first, last = begun[0], begun[-1]  # when the last is begun, nobody waits for work any more
     asleep = sum(max(0.0, min(started + took, last) - started) for started, took in spans)
-    return float(asleep / (workers * (last - first)))
+    return float((asleep + in_vain) / (workers * (last - first)))
 
 
 def write(part: str, row: str, cells: dict[str, str]) -> None:

@@ -12,8 +12,9 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing.sharedctypes import RawArray
 
 from measuring import BenchFailed
 
@@ -44,10 +45,16 @@ def loss(key: str, epoch: int) -> float:
 
 
 class SleepingWorker:
-    """Does stages by sleeping: so many seconds for each epoch."""
+    """Does stages by sleeping: so many seconds for each epoch.
 
-    def __init__(self, database: Database, epoch_seconds: float) -> None:
+    What it notes in ``asleep``, at its place, is since when it sleeps; 0 while it does not.
+    """
+
+    def __init__(
+        self, database: Database, epoch_seconds: float, asleep: MutableSequence[float], place: int
+    ) -> None:
         self._database, self._seconds = database, epoch_seconds
+        self._asleep, self._place = asleep, place
         self._environment = record_environment(database, ENVIRONMENT)
 
     def do(self, tasks: Sequence[StageTask], ended: Ended) -> None:
@@ -76,7 +83,9 @@ class SleepingWorker:
         reads = [[claim.attempt_id, 1, stage.last_epoch]]
         names = list(stage.readers)
         record_ranges(self._database, claim, dict.fromkeys(names, reads))
+        self._asleep[self._place] = time.monotonic()
         time.sleep(self._seconds * stage.epochs)
+        self._asleep[self._place] = 0.0
         epochs = range(1, stage.last_epoch + 1)
         record_epochs(self._database, claim, [_record(stage.key, epoch) for epoch in epochs])
         best = min(epochs, key=lambda epoch: loss(stage.key, epoch))
@@ -117,6 +126,7 @@ class Fleet:
         incidents: what else happens, at so many moments, in order.
         killed: how many were.
         died: how many ended with an error.
+        in_vain: seconds that those who were killed had slept in their last training.
         happened: how many incidents there were.
     """
 
@@ -126,30 +136,36 @@ class Fleet:
     incidents: Sequence[Callable[[], None]] = ()
     killed: int = 0
     died: int = 0
+    in_vain: float = 0.0
     happened: int = 0
 
     def carry_out(self, execution: PlanExecution) -> bool:
         """Let the workers do a plan; an executor."""
         trainings = [each for each in execution.plan.stages if isinstance(each, Train)]
-        asleep = sum(each.epochs for each in trainings) * self.epoch_seconds / self.workers
+        ideal = sum(each.epochs for each in trainings) * self.epoch_seconds / self.workers
         draw = random.Random(0)
-        moments = sorted(draw.uniform(0.05, 0.9) * asleep for _ in range(self.kills))
+        moments = sorted(draw.uniform(0.05, 0.9) * ideal for _ in range(self.kills))
         count = len(self.incidents)
         incidents = [
-            (asleep * (number + 1) / (count + 1), each)
-            for number, each in enumerate(self.incidents)
+            (ideal * (number + 1) / (count + 1), each) for number, each in enumerate(self.incidents)
         ]
         execution.database.engine.dispose()
         gc.collect()
         gc.freeze()  # a collection in a worker would copy all pages of the plan
+        asleep = RawArray("d", self.workers)
         began = time.monotonic()
-        running = {self._forked(execution): None for _ in range(self.workers)}
+        running = {self._forked(execution, asleep, place): place for place in range(self.workers)}
         while running:
             now = time.monotonic() - began
             while moments and moments[0] < now:
                 moments.pop(0)
-                os.kill(draw.choice(list(running)), signal.SIGKILL)
+                pid = draw.choice(list(running))
+                since = asleep[running[pid]]
+                os.kill(pid, signal.SIGKILL)
                 self.killed += 1
+                if since:  # it may be drawn again before it is seen to have ended
+                    self.in_vain += time.monotonic() - since
+                    asleep[running[pid]] = 0.0
             if incidents and incidents[0][0] < now:
                 incidents.pop(0)[1]()
                 self.happened += 1
@@ -158,16 +174,16 @@ class Fleet:
                 found, status = os.waitpid(pid, os.WNOHANG)
                 if not found:
                     continue
-                del running[pid]
+                place = running.pop(pid)
                 if status != 0:
                     if os.WIFEXITED(status):
                         self.died += 1
                         if self.died > MOST_DEATHS * self.workers:
                             raise BenchFailed("workers end again and again")
-                    running[self._forked(execution)] = None
+                    running[self._forked(execution, asleep, place)] = place
         return True
 
-    def _forked(self, execution: PlanExecution) -> int:
+    def _forked(self, execution: PlanExecution, asleep: MutableSequence[float], place: int) -> int:
         pid = os.fork()
         if pid:
             return pid
@@ -176,7 +192,8 @@ class Fleet:
             execution.database.engine.dispose(close=False)
             with execution.workspace.open(create=False, check=False) as database:
                 mine = replace(execution, database=database, is_outdated=lambda: False)
-                Coordinator(mine, SleepingWorker(database, self.epoch_seconds)).go()
+                worker = SleepingWorker(database, self.epoch_seconds, asleep, place)
+                Coordinator(mine, worker).go()
             status = 0
         except BaseException as error:
             print(f"a worker ended: {type(error).__name__}: {error}", file=sys.stderr)
