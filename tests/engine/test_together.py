@@ -254,9 +254,11 @@ def test_one_copy_of_what_is_trained_is_held_for_checkpoints(
     alive: list[int] = []
     real = book_module.packed
 
-    def packed(*given: Any, goes_on: bool) -> Any:
+    def packed(
+        context: Any, inputs: Any, task: Any, state: Any, reads: Any, goes_on: bool, *more: Any
+    ) -> Any:
         alive.append(sum(copy() is not None for copy in copies))
-        found = real(*given, goes_on=goes_on)
+        found = real(context, inputs, task, state, reads, goes_on, *more)
         if goes_on:
             copies.append(weakref.ref(next(iter(found.tensors.values()))))
         return found
