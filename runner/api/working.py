@@ -131,7 +131,7 @@ def work(
         results = latest_results(database, asked)
         after_runs = ended_stages(database, analyses)
         left = wanted_runs(database)
-        has_moved = not was_stopped or standing(database, home) != before
+        has_moved = not was_stopped or before.is_behind(standing(database, home))
     statuses = {key: status for key, (status, _) in results.items() if key not in left}
     failed = sum(status == "failed" for status in after_runs.values())
     return WorkSummary(statuses, len(left), was_stopped, has_moved, failed)

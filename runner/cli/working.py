@@ -110,8 +110,8 @@ def worker(
     if summary.left and summary.was_stopped and not summary.has_moved:
         raise RunnerError(
             "in all its time no stage has ended and no training got further",
-            hint="give it more time: a training must begin in it, and end in it where it has no"
-            " checkpoints",
+            hint="give it more time: images and features must be made in it, and a training end"
+            " where it has no checkpoints",
         )
     if summary.left and summary.was_stopped:
         raise typer.Exit(TimeOver.exit_code)

@@ -136,9 +136,9 @@ class Attempts:
         for job in left:
             self._close(self._over(job, self._seconds.end(job.stage.key)), "interrupted", "")
         if isinstance(error, Interrupted) and len(left) > 1:
-            others = f"{len(left) - 1} others done with it after their own checkpoints"
+            others = f"{len(left) - 1} others done with it likewise"
             if len(left) == 2:
-                others = "another done with it after its own checkpoint"
+                others = "another done with it likewise"
             raise Interrupted(f"{error.found}, {others}")
         raise error
 

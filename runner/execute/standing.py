@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runner.artifacts.states import states_within_epochs, stored_states
@@ -16,17 +17,28 @@ class Standing:
 
     Attributes:
         ended: how many attempts at stages have ended, failed ones included.
-        states: artifact names, epochs and steps of the checkpoints and states on this disk.
+        states: the epoch, and steps of the next, of the checkpoints and states on this disk, by
+            artifact name.
     """
 
     ended: int
-    states: frozenset[tuple[str, int, int]]
+    states: Mapping[str, tuple[int, int]]
+
+    def is_behind(self, other: Standing) -> bool:
+        """Return whether another is further.
+
+        A training that another machine has begun anew, as it rounds otherwise, is not.
+        """
+        nowhere = (0, 0)
+        return self.ended < other.ended or any(
+            self.states.get(name, nowhere) < place for name, place in other.states.items()
+        )
 
 
 def standing(database: Database, workspace: Workspace) -> Standing:
     """Return how far work has come, whoever did it."""
     artifacts = workspace.artifacts(database)
-    states = [*stored_states(artifacts), *states_within_epochs(artifacts)]
-    return Standing(
-        count_ended(database), frozenset((each.name, each.epoch, each.steps) for each in states)
-    )
+    states: dict[str, tuple[int, int]] = {}
+    for each in (*stored_states(artifacts), *states_within_epochs(artifacts)):
+        states[each.name] = max(states.get(each.name, (0, 0)), (each.epoch, each.steps))
+    return Standing(count_ended(database), states)

@@ -59,7 +59,7 @@ def test_time_in_which_nothing_has_moved_is_an_error(fresh: Path, call: Call) ->
     assert over.code == 1
     assert "4 runs left; the time was over\n" in over.err
     assert "error: in all its time no stage has ended and no training got further\n" in over.err
-    assert "hint: give it more time: a training must begin in it" in over.err
+    assert "hint: give it more time: images and features must be made in it" in over.err
 
 
 def test_time_does_not_matter_where_nothing_is_left(tiny: Path, call: Call) -> None:

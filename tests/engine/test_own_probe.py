@@ -54,12 +54,18 @@ def tried(folder: Path, old: str, new: str) -> Unshared:
         ),
         (
             USED,
+            "        self.seen = (getattr(self, 'seen', 0) + 1) * self.training\n"
+            f"        x = x * (1 + self.seen)\n{USED}",
+            "remembers something between steps that is not in its state_dict()",
+        ),
+        (
+            USED,
             "        self.seen = getattr(self, 'seen', 0) + (not self.training)\n"
             f"        x = x * (1 + self.seen * self.training)\n{USED}",
             "remembers something between steps that is not in its state_dict()",
         ),
     ],
-    ids=["built", "trained", "steps", "evaluations"],
+    ids=["built", "trained", "steps", "steps of an epoch", "evaluations"],
 )
 def test_network_that_does_not_repeat_itself_shares_nothing(
     tmp_path: Path, old: str, new: str, told: str

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,17 @@ from test_resume import (
 )
 from test_states import FAMILY, family_of
 
-from runner.artifacts.states import WITHIN, readers_of_checkpoints, states_within_epochs
+from runner.artifacts.states import (
+    WITHIN,
+    StoredState,
+    readers_of_checkpoints,
+    states_within_epochs,
+)
 from runner.core.errors import Interrupted
+from runner.core.stages import Train
+from runner.engine.job import StageJob
 from runner.engine.training.checkpoint import load_checkpoint
+from runner.engine.training.stored import states_on_path
 
 
 def stopped(bench: Bench, steps: int, attempt: int = 1) -> str:
@@ -148,6 +157,39 @@ def test_why_both_cannot_be_used_is_said_once(bench: Bench) -> None:
     outcome = bench.do("train", 2)
     assert reading_of(outcome)["reads"] == [[2, 1, 5]]
     assert len(bench.notes) == 1, bench.notes
+
+
+def test_under_other_numerics_the_checkpoint_before_is_continued_also_where_that_is_allowed(
+    bench: Bench,
+) -> None:
+    """Of the steps within an epoch no record tells how they were computed."""
+    stopped(bench, 2 * STEPS + 1)
+    bench.options |= {"numerics": {"device": "cpu", "threads": 8}, "accept_mixed": True}
+    outcome = bench.do("train", 2)
+    assert reading_of(outcome)["reads"] == [[1, 1, 2], [2, 3, 5]]
+    assert bench.notes[-1] == "continuing after epoch 2"
+
+
+@pytest.mark.parametrize(("there", "brought"), [(1, []), (2, []), (3, ["checkpoints/other"])])
+def test_what_is_shared_takes_its_place_where_it_is_further(
+    there: int, brought: list[str], bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared checkpoint that is fetched replaces all of the folder."""
+    bench.options["checkpoint_seconds"] = 1e6
+    stopped(bench, 2 * STEPS + 1)
+    stage, context = bench.stage("train"), bench.context()
+    assert isinstance(stage, Train)
+    segment = stage.trajectory.segments[0].key
+    state = StoredState(Path("elsewhere"), segment, there, "other")
+    values = {"numerics": dict(context.numerics)}
+    asked: list[str] = []
+    where = "runner.engine.training.stored"
+    monkeypatch.setattr(f"{where}.states_elsewhere", lambda *given, **named: [(state, values)])
+    monkeypatch.setattr(f"{where}.fetched", lambda context, name: asked.append(name) is None)
+    shared: Any = object()
+    job = StageJob(stage, 2, lambda records: None, lambda ranges: True, {})
+    states_on_path(replace(context, shared=shared), job)
+    assert asked == brought
 
 
 def test_what_cannot_be_written_costs_the_epoch_and_is_said(

@@ -123,10 +123,7 @@ class Book:
             raise
 
     def checkpoint(self, state: TrainState) -> None:
-        """Write a checkpoint when enough finished epochs would be lost without one.
-
-        A training that cannot go on as if nothing had happened has none.
-        """
+        """Write a checkpoint when enough finished epochs would be lost without one."""
         if time.monotonic() - self._saved >= self._context.checkpoint_seconds:
             self._checkpoint(state, None, goes_on=True)
 
@@ -145,7 +142,7 @@ class Book:
             self._context.on_note(f"where this training was stopped is not kept: {found}")
 
     def _checkpoint(self, state: TrainState, started: StartedEpoch | None, goes_on: bool) -> None:
-        if self._task.stage.unshared.training:
+        if self._task.stage.unshared.training:  # it could not go on as if nothing had happened
             return
         self.finish()
         self._context.writer.drain()
@@ -159,6 +156,7 @@ class Book:
             with_room(context, lambda: save_checkpoint(place, checkpoint, check))
             reached("checkpoint whole")
             if not is_within:
+                check()
                 remove_state(folder / WITHIN)
                 share(context.artifacts, checkpoint_name(task.stage.key), check)
             return int(checkpoint.values["epoch"]), is_within

@@ -24,7 +24,7 @@ from runner.engine.network.tensors import write_tensors, write_weights
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state of a training after an epoch.
+    """The state of a training after an epoch, or within one.
 
     Attributes:
         tensors: all tensors, by prefixed name.

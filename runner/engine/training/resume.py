@@ -121,9 +121,13 @@ def _refusal(
     values = found.values
     if not has_equal_numerics(context, values):
         return "was made with another device, torch, engine or threads (--accept-mixed goes on)"
+    if "started" in values and values["numerics"] != dict(context.numerics):
+        # no record would tell under which numerics its steps were taken
+        return "within an epoch was made with another device, torch, engine or threads"
     if values["inputs"]["pixels"] != inputs["pixels"]:
         return "was made with other pixels (another Pillow decoded them)"
-    if values["inputs"]["features"] != inputs["features"] and not context.accept_mixed:
+    is_other = values["inputs"]["features"] != inputs["features"]
+    if is_other and not (context.accept_mixed and "started" not in values):
         return "was made with other frozen features, or without (--accept-mixed goes on)"
     if values["diverged_if"] > _limit(task):
         return "was made under a higher limit of divergence"

@@ -6,7 +6,7 @@ where it is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -36,9 +36,13 @@ def states_on_path(context: Context, task: StageJob[Train]) -> list[StoredState]
     stage = task.stage
     context.writer.settle(lambda name: _lies_on_path(stage, name))
     _fetch_further(context, stage)
-    found = [*stored_states(context.artifacts), *states_within_epochs(context.artifacts)]
-    usable = [each for each in found if _may_use(context, stage, each)]
+    usable = [each for each in _states(context) if _may_use(context, stage, each)]
     return sorted(usable, key=lambda each: (-each.epoch, -each.steps, each.stage != stage.key))
+
+
+def _states(context: Context) -> Iterator[StoredState]:
+    yield from stored_states(context.artifacts)
+    yield from states_within_epochs(context.artifacts)
 
 
 def _may_use(context: Context, stage: Train, state: StoredState) -> bool:
@@ -55,7 +59,7 @@ def _fetch_further(context: Context, stage: Train) -> None:
         return
     here = [
         state.epoch
-        for state in stored_states(context.artifacts)
+        for state in _states(context)
         if _may_use(context, stage, state)
         and (values := describe_state(state.folder)) is not None
         and has_equal_numerics(context, values)
