@@ -23,6 +23,19 @@ from runner.core.moments import reached
 TENSORS = ".safetensors"
 FORMAT = 4
 """Raised when what a state holds changes; others are not continued."""
+VALUES: Mapping[str, type | tuple[type, ...]] = {
+    "epoch": int,
+    "segment": str,
+    "readers": list,
+    "history": list,
+    "best_epochs": list,
+    "reads": list,
+    "inputs": dict,
+    "numerics": dict,
+    "written": dict,
+    "diverged_if": (int, float),
+}
+"""What a state says of itself that is asked for before it is loaded."""
 
 
 def put_state(
@@ -135,6 +148,15 @@ def whole_state(folder: Path) -> tuple[Mapping[str, Any], Path] | None:
         return None
 
 
+def is_described(values: object) -> bool:
+    """Return whether this is what a state says of itself, which a damaged file may not."""
+    return (
+        isinstance(values, dict)
+        and values.get("format") == FORMAT
+        and all(isinstance(values.get(name), kind) for name, kind in VALUES.items())
+    )
+
+
 def describe_state(folder: Path) -> Mapping[str, Any] | None:
     """Return the values of the state in ``folder`` without its tensors, None without one.
 
@@ -143,7 +165,7 @@ def describe_state(folder: Path) -> Mapping[str, Any] | None:
     try:
         values = json.loads((folder / CHECKPOINT).read_text())
         name = str(values["file"])
-        is_there = values["format"] == FORMAT and (folder / name).exists()
+        is_there = is_described(values) and (folder / name).exists()
         if name != Path(name).name:  # it lies beside, whatever a file from elsewhere says
             return None
         return values if is_there else None

@@ -15,8 +15,8 @@ from typing import Any
 from runner.artifacts.exchange import described_elsewhere, elsewhere, forget, names_elsewhere
 from runner.artifacts.folder import CHECKPOINT, Artifacts
 from runner.artifacts.state_folder import (
-    FORMAT,
     describe_state,
+    is_described,
     remove_state,
     remove_unfinished_files,
 )
@@ -26,21 +26,6 @@ from runner.core.records import EpochRange
 
 MOST_CHECKPOINTS = 256
 """Of more in a shared store, only a training's own is looked at."""
-VALUES: Mapping[str, type | tuple[type, ...]] = {
-    "epoch": int,
-    "segment": str,
-    "readers": list,
-    "history": list,
-    "best_epochs": list,
-    "reads": list,
-    "inputs": dict,
-    "numerics": dict,
-    "written": dict,
-    "diverged_if": (int, float),
-}
-"""What a state says of itself that is asked for before it is loaded."""
-
-
 WITHIN = "within"
 """Folder in that of a checkpoint: the state in which a training was stopped within an epoch."""
 
@@ -120,9 +105,13 @@ def states_within_epochs(artifacts: Artifacts) -> Iterator[StoredState]:
     """Yield the states in which trainings were stopped within an epoch."""
     for folder in _folders(artifacts.home("checkpoints")):
         values = describe_state(folder / WITHIN)
-        if values is not None:
+        if values is not None and _is_started(values.get("started")):
             place = values["segment"], values["epoch"]
             yield StoredState(folder / WITHIN, *place, folder.name, values["started"]["steps"])
+
+
+def _is_started(values: object) -> bool:
+    return isinstance(values, dict) and isinstance(values.get("steps"), int)
 
 
 def state_name_of(folder: Path) -> str:
@@ -248,8 +237,6 @@ def _values(text: str) -> Mapping[str, Any] | None:
     """Return what a state in a shared store says of itself, None of what is no state."""
     try:
         values = json.loads(text)
-        is_known = values["format"] == FORMAT
-        is_right = all(isinstance(values[name], kind) for name, kind in VALUES.items())
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return None
-    return values if is_known and is_right else None
+    return values if is_described(values) else None

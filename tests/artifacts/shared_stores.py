@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from state_values import STATE_VALUES
+
 from runner.artifacts.exchange import settle, share
 from runner.artifacts.folder import Artifacts
 from runner.artifacts.hashes import file_digest
@@ -76,7 +78,7 @@ def write(artifacts: Artifacts, name: str, content: bytes = b"content") -> Path:
             file.write_bytes(content)
             return file_digest(file)
 
-        put_state(path, {"epoch": 3, "segment": "seg"}, tensors)
+        put_state(path, STATE_VALUES, tensors)
         return path
     path.mkdir()
     (path / "pixels.npy").write_bytes(content)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from state_values import STATE_VALUES
 
 from runner.artifacts.folder import Artifacts
 from runner.artifacts.hashes import file_digest
@@ -18,19 +19,6 @@ from runner.artifacts.states import (
     stored_states,
     stored_weights,
 )
-
-VALUES: dict[str, Any] = {
-    "epoch": 3,
-    "segment": "seg",
-    "readers": ["one", "two"],
-    "history": [{"val_loss": 0.5}] * 3,
-    "best_epochs": [2],
-    "reads": [[7, 1, 3]],
-    "inputs": {"pixels": "p", "features": ""},
-    "numerics": {"threads": 1},
-    "diverged_if": 10.0,
-    "written": {"weights/one-best": "digest", "weights/gone-best": "digest"},
-}
 
 
 @pytest.fixture
@@ -47,7 +35,7 @@ def put(folder: Path, **values: Any) -> None:
         path.write_text("tensors")
         return file_digest(path)
 
-    put_state(folder, {**VALUES, **values}, write)
+    put_state(folder, {**STATE_VALUES, **values}, write)
 
 
 def test_state_comes_back_with_its_tensors(artifacts: Artifacts) -> None:
@@ -56,7 +44,7 @@ def test_state_comes_back_with_its_tensors(artifacts: Artifacts) -> None:
     found = whole_state(folder)
     assert found is not None
     values, tensors = found
-    assert {name: values[name] for name in VALUES} == VALUES
+    assert {name: values[name] for name in STATE_VALUES} == STATE_VALUES
     assert tensors.read_text() == "tensors"
 
 

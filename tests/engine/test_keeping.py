@@ -13,6 +13,7 @@ import pytest
 import torch
 from benches import Bench, reading_of, settings_of
 from planted import at_moment
+from state_values import STATE_VALUES
 
 from runner.artifacts import atomic, state_folder
 from runner.artifacts.process import start_ticks, this_process
@@ -25,7 +26,7 @@ NOT_KEPT = "the disk is full: no later training can go on from the end of this o
 
 
 def filled(value: float, epoch: int = 1) -> Checkpoint:
-    values = {"epoch": epoch, "value": value}
+    values = {**STATE_VALUES, "epoch": epoch, "value": value}
     return Checkpoint({"all": torch.full((100,), value)}, values)
 
 

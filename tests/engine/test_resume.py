@@ -262,9 +262,17 @@ def no_checksum(folder: Path) -> None:
     path.write_text(json.dumps(values))
 
 
+def no_segment(folder: Path) -> None:
+    path = folder / "checkpoint.json"
+    values = json.loads(path.read_text())
+    del values["segment"]
+    path.write_text(json.dumps(values))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "damage", [flip_a_byte, truncate, lose_tensors, break_json, no_mapping, no_checksum]
+    "damage",
+    [flip_a_byte, truncate, lose_tensors, break_json, no_mapping, no_checksum, no_segment],
 )
 def test_a_damaged_checkpoint_is_not_continued(interrupted: Bench, damage, tmp_path: Path) -> None:
     damage(checkpoint_of(interrupted))

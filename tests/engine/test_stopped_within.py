@@ -135,11 +135,15 @@ def flip_a_byte(folder: Path) -> None:
     path.write_bytes(content)
 
 
+def no_steps(folder: Path) -> None:
+    change(folder, lambda values: values["started"].pop("steps"))
+
+
 def other_numerics(folder: Path) -> None:
     change(folder, lambda values: values["numerics"].update(threads=99))
 
 
-@pytest.mark.parametrize("damage", [flip_a_byte, shutil.rmtree, other_numerics])
+@pytest.mark.parametrize("damage", [flip_a_byte, shutil.rmtree, no_steps, other_numerics])
 def test_where_it_cannot_be_used_the_checkpoint_before_is(
     damage: Callable[[Path], None], bench: Bench, tmp_path: Path
 ) -> None:
