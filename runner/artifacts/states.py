@@ -105,13 +105,17 @@ def states_within_epochs(artifacts: Artifacts) -> Iterator[StoredState]:
     """Yield the states in which trainings were stopped within an epoch."""
     for folder in _folders(artifacts.home("checkpoints")):
         values = describe_state(folder / WITHIN)
-        if values is not None and _is_started(values.get("started")):
+        started = None if values is None else values.get("started")
+        losses = started.get("losses") if isinstance(started, dict) else None
+        if values is not None and isinstance(losses, list):
             place = values["segment"], values["epoch"]
-            yield StoredState(folder / WITHIN, *place, folder.name, values["started"]["steps"])
+            yield StoredState(folder / WITHIN, *place, folder.name, len(losses))
 
 
-def _is_started(values: object) -> bool:
-    return isinstance(values, dict) and isinstance(values.get("steps"), int)
+def every_state(artifacts: Artifacts) -> Iterator[StoredState]:
+    """Yield all that a training may go on from, after epochs and within them."""
+    yield from stored_states(artifacts)
+    yield from states_within_epochs(artifacts)
 
 
 def state_name_of(folder: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.artifacts.states import states_within_epochs, stored_states
+from runner.artifacts.states import every_state
 from runner.bind.workspace import Workspace
 from runner.store.database import Database
 from runner.store.progress import count_ended
@@ -37,8 +37,7 @@ class Standing:
 
 def standing(database: Database, workspace: Workspace) -> Standing:
     """Return how far work has come, whoever did it."""
-    artifacts = workspace.artifacts(database)
     states: dict[str, tuple[int, int]] = {}
-    for each in (*stored_states(artifacts), *states_within_epochs(artifacts)):
+    for each in every_state(workspace.artifacts(database)):
         states[each.name] = max(states.get(each.name, (0, 0)), (each.epoch, each.steps))
     return Standing(count_ended(database), states)

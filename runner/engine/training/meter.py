@@ -94,7 +94,6 @@ class Meter:
         """
         self.read()
         return StartedEpoch(
-            steps=len(self.losses),
             losses=tuple(self.losses),
             sizes=tuple(self._sizes),
             images=self._tally.count,

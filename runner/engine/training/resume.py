@@ -41,7 +41,6 @@ from runner.engine.training.checkpoint import (
 )
 from runner.engine.training.snapshot import copied, on_host
 from runner.engine.training.state import StartedEpoch, TrainState
-from runner.engine.training.stored import has_equal_numerics
 
 
 def find_start(
@@ -98,8 +97,10 @@ def find_start(
 
 def _is_unwanted(task: StageJob[Train], found: Checkpoint) -> bool:
     """Return whether a state lies within an epoch that no reader wants."""
+    if "started" not in found.values:
+        return False
     readers = replayed(task.stage.readers, found.values["history"])
-    return "started" in found.values and all(each.finished for each in readers.values())
+    return all(reader.finished for reader in readers.values())
 
 
 def _refusal(
@@ -119,16 +120,15 @@ def _refusal(
         written: weights of satisfied readers that it need not hold.
     """
     values = found.values
-    if not has_equal_numerics(context, values):
-        return "was made with another device, torch, engine or threads (--accept-mixed goes on)"
-    if "started" in values and values["numerics"] != dict(context.numerics):
-        # no record would tell under which numerics its steps were taken
-        return "within an epoch was made with another device, torch, engine or threads"
+    # of steps within an epoch, no record would tell how they were computed
+    may_mix = context.accept_mixed and "started" not in values
+    hint = "" if context.accept_mixed else " (--accept-mixed goes on)"
+    if values["numerics"] != dict(context.numerics) and not may_mix:
+        return f"was made with another device, torch, engine or threads{hint}"
     if values["inputs"]["pixels"] != inputs["pixels"]:
         return "was made with other pixels (another Pillow decoded them)"
-    is_other = values["inputs"]["features"] != inputs["features"]
-    if is_other and not (context.accept_mixed and "started" not in values):
-        return "was made with other frozen features, or without (--accept-mixed goes on)"
+    if values["inputs"]["features"] != inputs["features"] and not may_mix:
+        return f"was made with other frozen features, or without{hint}"
     if values["diverged_if"] > _limit(task):
         return "was made under a higher limit of divergence"
     readers = replayed(task.stage.readers, values["history"])
@@ -222,7 +222,7 @@ def packed(
     epoch, within = state.epoch, dict[str, Any]()
     if started is not None:
         best |= prefixed("sums", {str(at): each for at, each in enumerate(started.sums)})
-        within = {"started": {**asdict(started), "sums": len(started.sums)}}
+        within = {"started": {**asdict(started), "sums": None}}  # which are tensors
         epoch += 1
     return Checkpoint(
         tensors={**copied(live), **best} if goes_on else on_host({**live, **best}),
@@ -280,9 +280,14 @@ def _unpack(state: TrainState, checkpoint: Checkpoint, readers: Mapping[str, Rea
     state.readers = replayed(readers, state.history)
     if "started" in values:
         sums = unprefixed("sums", tensors)
-        given = {**values["started"], "sums": [sums[str(at)] for at in range(len(sums))]}
-        lists = {name: tuple(given[name]) for name in ("losses", "sizes", "sums")}
-        state.started = StartedEpoch(**{**given, **lists})
+        given = values["started"]
+        state.started = StartedEpoch(
+            losses=tuple(given["losses"]),
+            sizes=tuple(given["sizes"]),
+            images=given["images"],
+            sums=tuple(sums[str(at)] for at in range(len(sums))),
+            seconds=given["seconds"],
+        )
     wanted = epochs_to_keep(readers, state.readers)
     state.best = {
         epoch: {

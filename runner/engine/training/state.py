@@ -17,7 +17,6 @@ class StartedEpoch:
     """The steps of an epoch in which a training was stopped, as they were measured.
 
     Attributes:
-        steps: how many were taken.
         losses: of each.
         sizes: how much each counts in the mean: its images, or the weights of their classes.
         images: of all steps.
@@ -25,12 +24,16 @@ class StartedEpoch:
         seconds: that the steps took.
     """
 
-    steps: int
     losses: tuple[float, ...]
     sizes: tuple[float, ...]
     images: int
     sums: tuple[Tensor, ...]
     seconds: float
+
+    @property
+    def steps(self) -> int:
+        """How many were taken."""
+        return len(self.losses)
 
 
 @dataclass

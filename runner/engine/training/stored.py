@@ -6,19 +6,14 @@ where it is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from runner.artifacts.state_folder import describe_state
-from runner.artifacts.states import (
-    StoredState,
-    states_elsewhere,
-    states_within_epochs,
-    stored_states,
-)
+from runner.artifacts.states import StoredState, every_state, states_elsewhere
 from runner.core.artifacts import ArtifactName
 from runner.core.stages import Train
 from runner.engine.context import Context
@@ -36,13 +31,8 @@ def states_on_path(context: Context, task: StageJob[Train]) -> list[StoredState]
     stage = task.stage
     context.writer.settle(lambda name: _lies_on_path(stage, name))
     _fetch_further(context, stage)
-    usable = [each for each in _states(context) if _may_use(context, stage, each)]
+    usable = [each for each in every_state(context.artifacts) if _may_use(context, stage, each)]
     return sorted(usable, key=lambda each: (-each.epoch, -each.steps, each.stage != stage.key))
-
-
-def _states(context: Context) -> Iterator[StoredState]:
-    yield from stored_states(context.artifacts)
-    yield from states_within_epochs(context.artifacts)
 
 
 def _may_use(context: Context, stage: Train, state: StoredState) -> bool:
@@ -59,7 +49,7 @@ def _fetch_further(context: Context, stage: Train) -> None:
         return
     here = [
         state.epoch
-        for state in _states(context)
+        for state in every_state(context.artifacts)
         if _may_use(context, stage, state)
         and (values := describe_state(state.folder)) is not None
         and has_equal_numerics(context, values)
