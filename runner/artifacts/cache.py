@@ -7,6 +7,7 @@ Knows folders and sizes, not what is in them.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections import Counter
@@ -46,15 +47,17 @@ class CacheEntry:
 def entries(folder: Path, kinds: Iterable[ArtifactKind] = EVICTED) -> Iterator[CacheEntry]:
     """Yield what is kept of these kinds in ``.runner/``, of all databases."""
     for kind in kinds:
-        for found in (folder / kind).rglob(MARKERS[kind]):
-            home = found.parent
-            if home.name.endswith(SUFFIX):
-                continue  # unfinished, of this process or another
+        # os.walk passes over folders that another process or thread removes meanwhile
+        for home, inner, names in os.walk(folder / kind):
+            inner[:] = [name for name in inner if not name.endswith(SUFFIX)]  # unfinished
+            if MARKERS[kind] not in names:
+                continue
+            path = Path(home)
             try:
-                size = sum(each.stat().st_size for each in home.iterdir())
-                yield CacheEntry(kind, home, size, found.stat().st_mtime)
+                size = sum(each.stat().st_size for each in path.iterdir())
+                yield CacheEntry(kind, path, size, (path / MARKERS[kind]).stat().st_mtime)
             except FileNotFoundError:
-                continue  # another process has just removed it
+                continue
 
 
 class Cache:

@@ -1,8 +1,12 @@
 """What stays of features and states under a limit."""
 
 import os
+import shutil
 import time
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from runner.artifacts.cache import Cache
 
@@ -80,3 +84,19 @@ def test_cache_counts_once_what_is_written_again(tmp_path: Path) -> None:
     kept, again = (state(tmp_path, "mine", name, used=1.0) for name in ("kept", "again"))
     assert Cache(tmp_path, 220).make_room(again, 110)
     assert kept.exists()
+
+
+def test_cache_passes_over_what_another_process_removes_while_it_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = (state(tmp_path, "mine", each, used=1.0) for each in ("kept", "gone"))
+    scandir = os.scandir
+
+    def removed_before(path: Any = ".") -> Any:
+        if str(path) == str(gone):
+            shutil.rmtree(gone)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removed_before)
+    assert Cache(tmp_path, 150).make_room(tmp_path / "states" / "mine" / "new", 50)
+    assert [each.exists() for each in (kept, gone)] == [True, False]

@@ -1,6 +1,9 @@
 """Which own code may be named: of allowed files and of installed packages, without importing it."""
 
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packages import install, site_folder
@@ -39,3 +42,21 @@ def test_classes_of_allowed_files_and_packages_are_listed(
         assert names(OwnModel) == {"nets.py:Net", "mynets:wide_net"}
         assert "mynets:wide_net" not in names(OwnLoss)  # image_shape is no setting
     assert not (tmp_path / "was_imported").exists()
+
+
+def test_a_folder_that_vanishes_while_classes_are_listed_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nets.py").write_text(NET)
+    gone, scandir = tmp_path / "gone", os.scandir
+    gone.mkdir()
+
+    def removed_before(path: Any = ".") -> Any:
+        if str(path) == str(gone):
+            shutil.rmtree(gone)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removed_before)
+    with allow_code(tmp_path):
+        assert names(OwnModel) == {"nets.py:Net"}
+    assert not gone.exists()

@@ -6,7 +6,9 @@ For who lists or completes names; nothing is imported. What cannot be read is le
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from runner.components.own.component import Own, own_class
 from runner.components.own.installed import installed_names
@@ -33,7 +35,7 @@ def _of_kind(kind: type[Own], name: str) -> Iterator[type[Own]]:
 
 def _names_in(root: Root) -> Iterator[str]:
     """Yield the names of the public classes of a file, or of the files in a folder."""
-    paths = [root.path] if root.name else sorted(root.path.rglob("*.py"))[:MAX_FILES]
+    paths = [root.path] if root.name else sorted(_files_below(root.path))[:MAX_FILES]
     for path in paths:
         try:
             if path.stat().st_size > MAX_BYTES:
@@ -45,3 +47,9 @@ def _names_in(root: Root) -> Iterator[str]:
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 yield f"{file}:{node.name}"
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the Python files in a folder, also while others add and remove some."""
+    for home, _, names in os.walk(folder):
+        yield from (Path(home, name) for name in names if name.endswith(".py"))
