@@ -146,9 +146,15 @@ def share(artifacts: Artifacts, name: str, check: Callable[[], None] = lambda: N
     shared, place = artifacts.shared, place_of(artifacts, name)
     if shared is None or place is None:
         return
-    store, keeping = shared.store, kind_of(name) in KEEPING
-    shared.uploads.add(
-        place, lambda: store.put(place, lambda: _local_files(artifacts, name), check, keeping)
+    store, uploads, keeping = shared.store, shared.uploads, kind_of(name) in KEEPING
+
+    def may_be_named() -> None:
+        uploads.check()
+        check()
+
+    uploads.add(
+        place,
+        lambda: store.put(place, lambda: _local_files(artifacts, name), may_be_named, keeping),
     )
 
 
@@ -161,6 +167,12 @@ def settle(artifacts: Artifacts, names: Iterable[str]) -> None:
     if artifacts.shared is not None:
         places = (place_of(artifacts, name) for name in names)
         artifacts.shared.uploads.settle(place for place in places if place is not None)
+
+
+def hurry(artifacts: Artifacts) -> None:
+    """Let nothing more be waited for than a moment: the work is asked to stop."""
+    if artifacts.shared is not None:
+        artifacts.shared.uploads.hurry()
 
 
 def forget(artifacts: Artifacts, name: str) -> None:

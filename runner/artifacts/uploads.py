@@ -1,20 +1,24 @@
 """What is put to a shared store beside the work: one thing after another, in a thread of its own.
 
-Owns the order, which is that of asking, and what is tried again later. Of what is asked for twice
-under one name before it has begun, only the last is done. Knows nothing of what is put there.
+Owns the order, which is that of asking, what is tried again later, and what is given up once the
+work is to stop soon. Of what is asked for twice under one name before it has begun, only the last
+is done. Knows nothing of what is put there.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from runner.artifacts.patience import Patience
-from runner.core.errors import StoreError
+from runner.core.errors import ClaimLost, StoreError
 
 LOOK_SECONDS = 0.5
 """Between two looks at whether the thread is done: a signal may want to end the waiting."""
+STOP_SECONDS = 45.0
+"""For so long work that was asked to stop waits: a scheduler may end it two minutes later, and what
+it goes on from is written here first."""
 
 Task = Callable[[], bool]
 """Does something and returns whether nothing is left to do."""
@@ -35,7 +39,8 @@ class Uploads:
         self._failed: dict[str, StoreError] = {}
         self._at_work: str | None = None
         self._changed = threading.Condition()
-        self._pool: ThreadPoolExecutor | None = None
+        self._thread: threading.Thread | None = None
+        self._until: float | None = None
 
     def add(self, name: str, task: Task) -> None:
         """Have something done, in place of what waits under this name."""
@@ -57,61 +62,104 @@ class Uploads:
         """
         wanted = set(names)
         with self._changed:
-            while not wanted.isdisjoint(self._waiting) or self._at_work in wanted:
-                self._changed.wait(LOOK_SECONDS)
+            self._wait(lambda: wanted.isdisjoint({*self._waiting, self._at_work}))
             failed = [self._failed.pop(name) for name in wanted & self._failed.keys()]
         if failed:
             raise failed[0]
 
     def finish(self) -> None:
-        """Wait for everything, try once more what was left, and end the thread."""
-        self._wait()
+        """Wait for everything, and try once more what was left, unless the work is to stop soon."""
         with self._changed:
-            again, self._left = self._left, {}
-            if again:
+            self._wait(self._is_idle)
+            if self._left and self._until is None:
+                again, self._left = self._left, {}
                 self._patience.come_back()
-            for name, task in again.items():
-                self._submit(name, task)
-        self._wait()
-        if self._left:
-            many = "1 artifact lies" if len(self._left) == 1 else f"{len(self._left)} artifacts lie"
-            self._patience.say(
-                f"{many} in .runner/ and could not be put to {self._patience.address}"
-            )
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+                for name, task in again.items():
+                    self._submit(name, task)
+                self._wait(self._is_idle)
+            if self._left:
+                many = len(self._left)
+                lying = "1 artifact lies" if many == 1 else f"{many} artifacts lie"
+                self._patience.say(
+                    f"{lying} in .runner/ and could not be put to {self._patience.address}"
+                )
+            if self._until is not None:
+                self._left, self._until = {}, None
 
-    def _wait(self) -> None:
+    def hurry(self, seconds: float = STOP_SECONDS) -> None:
+        """Let nothing be waited for longer than so many seconds from now, until all is finished.
+
+        What is not through then is given up. The thread may hang in it, and hinders no process from
+        ending.
+        """
         with self._changed:
-            while self._waiting or self._at_work is not None:
-                self._changed.wait(LOOK_SECONDS)
+            until = time.monotonic() + seconds
+            self._until = until if self._until is None else min(self._until, until)
+
+    def check(self) -> None:
+        """Check, in what the thread does, that it has not been given up meanwhile.
+
+        Raises:
+            ClaimLost: when it has: another process may have taken the work over.
+        """
+        with self._changed:
+            if threading.current_thread() is not self._thread:
+                raise ClaimLost("nobody waits for it any more")
+
+    def _is_idle(self) -> bool:
+        return not self._waiting and self._at_work is None
+
+    def _wait(self, is_over: Callable[[], bool]) -> None:
+        """Wait until something is over, but no longer than is said; needs the lock."""
+        while not is_over():
+            left = LOOK_SECONDS if self._until is None else self._until - time.monotonic()
+            if left <= 0:
+                self._give_up()
+                return
+            self._changed.wait(min(left, LOOK_SECONDS))
+
+    def _give_up(self) -> None:
+        self._waiting, self._at_work, self._thread = {}, None, None
+        self._patience.say(
+            f"no time was left to put everything to {self._patience.address}:"
+            " what is not there lies in .runner/"
+        )
 
     def _submit(self, name: str, task: Task) -> None:
         self._waiting[name] = task
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uploads")
-        self._pool.submit(self._do_first)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="uploads", daemon=True)
+            self._thread.start()
 
-    def _do_first(self) -> None:
-        with self._changed:
-            if not self._waiting:  # done in place of another of its name
-                return
-            name = next(iter(self._waiting))
-            task = self._waiting.pop(name)
-            self._at_work = name
-        is_done = True
+    def _work(self) -> None:
+        """Do one thing after another until nothing waits, or what is done is given up."""
+        while True:
+            with self._changed:
+                if threading.current_thread() is not self._thread:
+                    return
+                if not self._waiting:
+                    self._thread = None
+                    return
+                name = next(iter(self._waiting))
+                task = self._waiting.pop(name)
+                self._at_work = name
+            self._do(name, task)
+
+    def _do(self, name: str, task: Task) -> None:
+        is_done, failed = True, None
         try:
             is_done = task()
         except Exception as error:  # nothing that is put there may end the work here
             first = str(error).partition("\n")[0]
             self._patience.say(f"{name} was not put to {self._patience.address}: {first}")
             if isinstance(error, StoreError):  # but the work ends where it waits for this
-                with self._changed:
-                    self._failed[name] = error
+                failed = error
         finally:
             with self._changed:
-                self._at_work = None
-                if not is_done and name not in self._waiting:
-                    self._left[name] = task
-                self._changed.notify_all()
+                if threading.current_thread() is self._thread:
+                    if failed is not None:
+                        self._failed[name] = failed
+                    self._at_work = None
+                    if not is_done and name not in self._waiting:
+                        self._left[name] = task
+                    self._changed.notify_all()

@@ -7,13 +7,15 @@ no device; what is computed is the worker's business.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 import torch
 
-from runner.artifacts.exchange import settle, share
+from runner.artifacts.exchange import hurry, settle, share
+from runner.core.artifacts import checkpoint_name
 from runner.core.errors import ClaimLost, Interrupted, OutOfMemory, RunnerError
 from runner.core.moments import reached
 from runner.core.records import AttemptStatus
@@ -133,6 +135,7 @@ class Attempts:
             BaseException: the error that ends the plan.
         """
         left = self.jobs
+        error = self._shared_checkpoints(left, error)
         for job in left:
             self._close(self._over(job, self._seconds.end(job.stage.key)), "interrupted", "")
         if isinstance(error, Interrupted) and len(left) > 1:
@@ -182,6 +185,24 @@ class Attempts:
         except BaseException as error:  # as Ctrl-C, which gives the claim back
             return error
         return outcome
+
+    def _shared_checkpoints(
+        self, jobs: Sequence[StageJob[Stage]], error: BaseException
+    ) -> BaseException:
+        """Wait a moment until what stopped stages go on from is where other machines find it.
+
+        Returns:
+            The error, or what has ended the waiting.
+        """
+        if not isinstance(error, Interrupted):
+            return error
+        artifacts = self._home.context.artifacts
+        try:
+            hurry(artifacts)
+            settle(artifacts, [checkpoint_name(job.stage.key) for job in jobs])
+        except BaseException as ending:  # as Ctrl-C: claims are given back all the same
+            return ending
+        return error
 
     def _without_result(self, over: _Over, error: BaseException) -> Answer:
         """Record a failure of one stage, or why it is to be tried in another way.

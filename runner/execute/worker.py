@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import Self, cast
 
 from runner.artifacts.cache import Cache
+from runner.artifacts.exchange import hurry
 from runner.artifacts.process import host
 from runner.bind.data_locations import DataLocation
 from runner.bind.workspace import Workspace
 from runner.components.data.dataset import ImageSource
+from runner.core.errors import Interrupted
 from runner.core.moments import reached
 from runner.core.stages import Stage, Train
 from runner.engine.context import Context
@@ -102,6 +104,8 @@ class Worker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(error, Interrupted):
+            hurry(self._context.artifacts)
         self.finish()
         forget_images()
         if self._is_own:
