@@ -156,6 +156,7 @@ def test_verbs_that_read_take_the_reference(shipped: Path, folder: Path) -> None
     assert not Path("results.db").exists()
 
 
+@pytest.mark.slow
 def test_plan_and_run_count_the_reference_when_told(shipped: Path, folder: Path) -> None:
     assert api.plan("small.yaml", device="cpu").stages
     assert not api.plan("small.yaml", device="cpu", use_reference=True).stages

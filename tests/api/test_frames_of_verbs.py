@@ -130,6 +130,7 @@ def test_report_rows_are_those_printed(printed: Printed) -> None:
     assert printed("report", "--sql") == "".join(f"{sql};\n" for sql in queries)
 
 
+@pytest.mark.slow
 def test_plan_rows_are_the_stages_printed(printed: Printed) -> None:
     frame = api.plan("small.yaml", device="cpu").frame()
     shown = json.loads(printed("plan", "small.yaml", "--device", "cpu", "--format", "json"))

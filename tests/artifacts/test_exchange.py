@@ -368,6 +368,7 @@ def _put_often(folder: Path, root: Path, number: int, times: int) -> None:
     os._exit(0)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("alike", [True, False])
 def test_two_processes_that_put_one_artifact_at_once_leave_one_of_them_whole(
     root: Path, there: Artifacts, tmp_path: Path, alike: bool

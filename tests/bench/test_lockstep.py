@@ -55,6 +55,7 @@ def made(folder: Path, loss: float, starts: tuple[float, float]) -> Spent:
     return Spent(1.0, 1.0)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("losses", "starts", "why"),
     [

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "bench"))
 
@@ -11,6 +13,7 @@ from page_grids import NAME, Grid  # noqa: E402
 from runner.api.watching import Watch  # noqa: E402
 
 
+@pytest.mark.slow
 def test_recorded_epochs_of_a_made_up_grid_are_seen_while_it_runs(tmp_path: Path) -> None:
     grid = Grid(tmp_path / "grid.db", 20, epochs=2)
     watch = Watch(tmp_path / "grid.db")

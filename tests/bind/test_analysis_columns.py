@@ -88,6 +88,7 @@ def test_name_that_no_value_has_is_refused_with_its_place(
     assert problem(tmp_path, analysis, where) == said
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("analysis", "where", "model"),
     [

@@ -23,6 +23,7 @@ def test_names_of_no_device_are_refused_at_once(name: str) -> None:
         LateNumerics(Request("small.yaml", device=name))
 
 
+@pytest.mark.slow
 def test_a_device_that_is_not_here_is_refused_before_anything_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def found(folder: Path) -> Unshared:
     return cell.bound_model.unshared
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("part", WRONG)
 def test_what_does_not_hold_of_a_part_is_put_down_to_it_alone(folder: Path, part: str) -> None:
     edit(folder, part)

@@ -143,6 +143,7 @@ def draw_splits(folder: Path, **counts: int) -> Path:
     return folder / "photos"
 
 
+@pytest.mark.slow
 def test_splits_of_a_folder_are_used_and_fractions_of_them_refused(
     tmp_path: Path, call: Call
 ) -> None:
@@ -169,6 +170,7 @@ def test_splits_of_a_folder_are_used_and_fractions_of_them_refused(
     assert call("validate", "--deep", "photos.yaml").err == f"note: {note}\n"
 
 
+@pytest.mark.slow
 def test_equal_images_in_several_splits_or_classes_are_named(tmp_path: Path, call: Call) -> None:
     photos = draw_splits(tmp_path, train=12, val=5, test=3)
     Path("photos.yaml").write_text(SPEC.replace(", validation: 0.25, test: 0.25", ""))

@@ -34,6 +34,7 @@ def records() -> list[str]:
         return list(raw.iterdump())
 
 
+@pytest.mark.slow
 def test_run_measures_on_its_validation_images_what_is_recorded(photos_run: Path) -> None:
     folder, before = validation_images(), records()
     found = api.evaluate("photos:0", folder, device="cpu")
@@ -127,6 +128,7 @@ def test_folder_without_classes_is_refused(
     assert said in called.err
 
 
+@pytest.mark.slow
 def test_parts_of_a_split_are_no_classes(photos_run: Path, call: Call) -> None:
     for part in ("train", "test"):
         shutil.copytree("photos", f"split/{part}")

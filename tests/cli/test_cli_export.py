@@ -127,6 +127,7 @@ def test_place_of_the_card_is_looked_at_before_any_work(photos_run: Path, call: 
     assert "x.pt2.md cannot be written: File name too long" in called.err
 
 
+@pytest.mark.slow
 def test_card_is_replaced_by_another_card(photos_run: Path, call: Call) -> None:
     odd = "a*b\nc.safetensors"
     for _ in range(2):
@@ -134,6 +135,7 @@ def test_card_is_replaced_by_another_card(photos_run: Path, call: Call) -> None:
     assert Path(f"{odd}.md").read_text().startswith("# a\\*b\\\\nc.safetensors\n\nImage")
 
 
+@pytest.mark.slow
 def test_full_disk_while_exporting_leaves_what_was_there(
     photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def test_each_patient_is_tested_in_one_fold(tmp_path: Path, call: Call) -> None:
     assert sum(map(len, held)) == 8
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("splits", "folds", "found"),
     [

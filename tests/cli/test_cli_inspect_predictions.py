@@ -110,6 +110,7 @@ def test_pixels_that_are_gone_come_from_the_data_or_only_the_matrix_is_drawn(
     assert drawn.err.startswith("note: sheets are left out, without their pictures: the data set")
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_told_before_anything_is_written(home: Path, call: Call) -> None:
     name = api.predictions("seen:0").kept.names[0]
     near = call("inspect", "predictions", "seen:0", "--image", f"{name}x")

@@ -26,6 +26,7 @@ def _source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             do_run(source, key)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_merge_after_a_batch_and_the_same_command_goes_on(call: Call) -> None:
     words = ["db", "merge", "source.db", "--db", "copy.db"]
     with at_moment(COPIED, lambda: os.kill(os.getpid(), signal.SIGINT)):
@@ -40,6 +41,7 @@ def test_ctrl_c_ends_a_merge_after_a_batch_and_the_same_command_goes_on(call: Ca
     assert "unfinished" in call("list", "--db", "copy.db").out
 
 
+@pytest.mark.slow
 def test_a_locked_database_is_told_while_it_is_waited_for(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

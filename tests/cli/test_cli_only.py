@@ -78,6 +78,7 @@ def test_verify_compares_runs_of_the_chosen_cells(call: Call) -> None:
     assert len(verified.out.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_cell_without_a_run_is_shown_and_compared(call: Call) -> None:
     call("run", "mixed.yaml", "--only", "first")
     shown = call("show", "mixed:1:0").out

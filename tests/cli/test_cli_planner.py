@@ -75,6 +75,7 @@ def num_epochs(db: str = "results.db") -> int:
     return int(ask("SELECT count(*) FROM steps", db)[0][0])
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -174,6 +174,7 @@ def test_large_images_are_decoded_one_after_the_other(
     assert (len(most), max(most)) == (36, 1)
 
 
+@pytest.mark.slow
 def test_photograph_of_many_pixels_is_read_without_a_warning(
     photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +219,7 @@ def test_reader_of_a_pipe_that_has_gone_ends_the_command_without_a_trace(
     assert "Error" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_batches_change_nothing(photos_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = api.predict("photos:0", "photos", device="cpu").frame()
     monkeypatch.setattr("runner.engine.inference.classifying.evaluation_batch_size", lambda *_: 5)

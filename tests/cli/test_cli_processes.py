@@ -107,6 +107,7 @@ def test_process_that_trains_imports_only_what_training_needs(tmp_path: Path) ->
     assert done.stdout.splitlines()[-1] == "imported: torch"
 
 
+@pytest.mark.slow
 def test_help_imports_nothing_that_only_a_command_needs() -> None:
     code = "import sys, runner.cli.app; print(*{'pydantic', 'sqlalchemy', 'yaml'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -51,6 +51,7 @@ def test_every_command_that_reads_prints_what_it_prints_elsewhere(shelf: Path, c
     )
 
 
+@pytest.mark.slow
 def test_older_database_is_read_there_too(shelf: Path, call: Call) -> None:
     shutil.copy(FIXTURE, shelf / "results.db")
     before = FIXTURE.read_bytes()

@@ -19,6 +19,7 @@ def lines_with(text: str, part: str) -> list[str]:
     return [line for line in text.splitlines() if part in line]
 
 
+@pytest.mark.slow
 def test_run_prints_tables_on_stdout_and_all_else_on_stderr(fresh: Path, call: Call) -> None:
     ran = call("run", "tiny.yaml", "--device", "cpu")
     assert ran.code == 0
@@ -36,7 +37,7 @@ def test_running_again_does_nothing_and_prints_the_same_table(tiny: Path, call: 
     assert again.err.startswith("4 runs: 4 done (4 of them before); ")
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("only", "done"),
     [

@@ -47,6 +47,7 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_sizes_shows_each_network_once(spec: Path, call: Call) -> None:
     shown = call("inspect", "sizes", spec)
     assert shown.code == 0

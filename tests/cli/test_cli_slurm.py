@@ -33,6 +33,7 @@ def sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return command
 
 
+@pytest.mark.slow
 def test_script_is_printed_and_what_is_wanted_is_recorded(
     fresh: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_wrong_spec_is_refused_with_its_position(fresh: Path, call: Call) -> Non
     assert not (fresh / "results.db").exists()
 
 
+@pytest.mark.slow
 def test_file_that_machines_share_is_for_one_job(
     fresh: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

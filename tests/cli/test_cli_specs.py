@@ -104,6 +104,7 @@ def test_schema_accepts_the_quickstart(call: Call) -> None:
     assert list(violations(yaml.safe_load(quickstart.read_text()), schema, schema)) == []
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("model", ["nets.py:Net", {"name": "nets.py:Net", "width": 3}])
 def test_schema_accepts_own_code_with_any_settings(call: Call, model: object) -> None:
     schema = json.loads(call("schema").out)
@@ -131,6 +132,7 @@ class Wrong:
 """
 
 
+@pytest.mark.slow
 def test_schema_knows_the_settings_of_own_code_that_is_allowed(call: Call) -> None:
     Path("code").mkdir()
     Path("code", "nets.py").write_text(LIMITED)

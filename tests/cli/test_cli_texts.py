@@ -87,6 +87,7 @@ def test_new_refuses_a_folder_that_no_spec_can_name(photos: Path, call: Call) ->
     assert list(photos.glob("*.yaml")) == [photos / "photos.yaml"]
 
 
+@pytest.mark.slow
 def test_project_may_lie_in_any_folder(
     photos: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

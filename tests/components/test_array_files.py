@@ -41,6 +41,7 @@ def test_arrays_come_back_by_name(tmp_path: Path, packed: bool) -> None:
             np.testing.assert_array_equal(found, VALUES[name])
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("packed", [True, False])
 @settings(max_examples=examples(500), deadline=None)
 @given(damages=DAMAGES)

@@ -188,6 +188,7 @@ def test_colors_are_those_of_torchvision(shape: tuple[int, int, int]) -> None:
         assert_as_torchvision(case, random_images(shape))
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_geometry_is_that_of_torchvision(shape: tuple[int, int, int]) -> None:
     for case in geometry_cases(*shape[1:]):

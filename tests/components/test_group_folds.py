@@ -41,6 +41,7 @@ def grouped(draw: st.DrawFn) -> tuple[list[int], list[str], int]:
     return labels, groups, count
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 8),
     reason="StratifiedGroupKFold of scikit-learn shuffles otherwise before 1.8",

@@ -19,6 +19,7 @@ def report_network(**settings: object) -> ConvNet:
     return ConvNet(name="convnet", filters=REPORT_FILTERS, order=REPORT_ORDER, **settings)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(("batch_norm", "expected"), [(False, 7_678_474), (True, 7_682_826)])
 def test_network_of_report_r2_1_has_its_number_of_parameters(
     batch_norm: bool, expected: int

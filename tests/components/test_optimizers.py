@@ -92,6 +92,7 @@ def assert_equal(first: nn.Module, one: Any, second: nn.Module, other: Any) -> N
             assert mine[index][key].stride() == value.stride()
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(("settings", "kind"), ORACLES)
 def test_updates_are_torchs_to_the_bit(settings: Any, kind: Any) -> None:
     first, second = networks()
@@ -103,6 +104,7 @@ def test_updates_are_torchs_to_the_bit(settings: Any, kind: Any) -> None:
         assert_equal(first, mine, second, theirs)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(("settings", "kind"), ORACLES)
 def test_the_states_of_torchs_classes_are_gone_on_from(settings: Any, kind: Any) -> None:
     first, second = networks()

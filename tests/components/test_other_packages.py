@@ -16,6 +16,7 @@ def test_packages_of_every_run_are_not_keyed(top: str, keyed: bool) -> None:
     assert is_keyed(top) == keyed
 
 
+@pytest.mark.slow
 def test_version_is_that_of_what_is_installed() -> None:
     assert version_of("yaml")  # of the distribution PyYAML
     assert version_of("no_such_package") == ""

@@ -32,6 +32,7 @@ def test_comments_docstrings_and_layout_do_not_count(tmp_path: Path) -> None:
     assert digest(tmp_path, allowed="nets.py") == before
 
 
+@pytest.mark.slow
 def test_constants_count_in_the_file_and_in_what_it_imports(tmp_path: Path) -> None:
     write_nets(tmp_path)
     before = digest(tmp_path)
@@ -59,6 +60,7 @@ def test_imports_are_followed_within_packages(tmp_path: Path) -> None:
     assert digest(tmp_path, "vision/nets.py") != before
 
 
+@pytest.mark.slow
 def test_versions_of_other_packages_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_nets(tmp_path, f"import yaml, torch, re\n{NETS}")
     asked, digests = set(), set()

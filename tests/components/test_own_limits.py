@@ -34,6 +34,7 @@ def problem(folder: Path, parameters: str) -> CodeProblem:
     return found
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("annotation", "right", "wrong", "kind"),
     [

@@ -123,6 +123,7 @@ def test_packages_relative_imports_circles_and_dataclasses_work(
     assert (one, one.side, side) == (two, 3, 4)
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("text", "told"),
     [

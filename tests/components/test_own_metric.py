@@ -137,6 +137,7 @@ class Counts:
 """
 
 
+@pytest.mark.slow
 def test_a_metric_is_tried_on_each_number_of_classes(tmp_path: Path) -> None:
     for metric in (own_metric(tmp_path), giving(tmp_path, "float('nan')")):
         for outputs in (3, 10, 5000):

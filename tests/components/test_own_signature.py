@@ -65,6 +65,7 @@ def test_annotations_and_literals_are_settings_and_nothing_is_imported(tmp_path:
     assert isinstance(found["rate"], float)
 
 
+@pytest.mark.slow
 def test_values_are_held_strictly_against_the_annotations(tmp_path: Path) -> None:
     assert model(tmp_path, PARAMETERS, sizes=(), some=None, width=9).width == 9
     for settings, kind in (

@@ -70,6 +70,7 @@ def test_values_come_back_as_they_were_written(tmp_path: Path, suffix: str) -> N
     assert read(path) == ROWS
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(max_examples=examples(500), deadline=None)
 @given(damages=DAMAGES)

@@ -100,6 +100,7 @@ def test_a_step_is_built_once_and_must_be_callable(spec: Path) -> None:
             step.build()
 
 
+@pytest.mark.slow
 def test_the_schema_for_editors_allows_own_code_and_nothing_else() -> None:
     step = Training.model_json_schema()["properties"]["step"]
     assert [each["type"] for each in step["anyOf"]] == ["string", "null"]

@@ -184,6 +184,7 @@ def test_what_only_looks_like_a_path_does_not(text: str) -> None:
     assert tool.ABSOLUTE.findall(text) == []
 
 
+@pytest.mark.slow
 def test_the_reference_that_ships_tells_nothing() -> None:
     database = open_database(REFERENCE_FILE, read_only=True)
     with database.read() as connection:

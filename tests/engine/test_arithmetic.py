@@ -136,6 +136,7 @@ def test_memory_format_follows_device_and_precision(
     assert memory_format(device, precision) is FORMATS[form]
 
 
+@pytest.mark.slow
 def test_on_a_cpu_tf32_gives_the_bytes_of_fp32(tmp_path: Path) -> None:
     results = []
     for precision in ("fp32", "tf32"):

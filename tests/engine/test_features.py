@@ -114,6 +114,7 @@ def test_features_are_the_prefix_of_every_image_in_eval_mode(tmp_path: Path) -> 
     assert outcome.produced[0].num_bytes == 60 * 24 * 4 + 128
 
 
+@pytest.mark.slow
 def test_training_on_features_runs_no_frozen_layer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +195,7 @@ def test_features_that_cannot_be_used_are_computed_again(tmp_path: Path, harm, s
     assert plain_records(bench.read(again)) == undisturbed
 
 
+@pytest.mark.slow
 def test_accept_mixed_takes_features_of_other_numerics(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     bench.train()
@@ -213,6 +215,7 @@ def test_a_stop_while_computing_features_leaves_nothing(tmp_path: Path) -> None:
     assert list((bench.folder / "features").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, bench = benches(tmp_path)
     bench.do("prepare")
@@ -235,6 +238,7 @@ def other_features(bench: FeaturesBench, name: str, size: int, used: float) -> P
     return folder
 
 
+@pytest.mark.slow
 def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     bench.do("prepare")
@@ -246,6 +250,7 @@ def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
     assert bench.folder_of_features.is_dir()
 
 
+@pytest.mark.slow
 def test_using_features_makes_them_recent(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     bench.train()
@@ -274,6 +279,7 @@ def test_an_interrupted_training_on_features_goes_on_bitwise(tmp_path: Path) -> 
     assert other.digest() == digest
 
 
+@pytest.mark.slow
 def test_a_checkpoint_made_without_features_is_not_continued_with_them(tmp_path: Path) -> None:
     plain, shared = benches(tmp_path)
     plain.do("prepare")
@@ -338,6 +344,7 @@ def test_an_unfinished_folder_of_another_process_makes_no_room(tmp_path: Path) -
     assert unfinished.is_dir()
 
 
+@pytest.mark.slow
 def test_two_that_write_the_same_features_leave_one(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     bench.train()

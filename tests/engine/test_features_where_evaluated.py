@@ -77,6 +77,7 @@ def alike(one: list[EpochRecord], other: list[EpochRecord]) -> None:
                 assert mine.value == theirs.value
 
 
+@pytest.mark.slow
 def test_training_is_the_same_bytes_and_what_is_evaluated_within_tolerance(tmp_path: Path) -> None:
     settings = augmented()
     shared, plain = (

@@ -102,6 +102,7 @@ def test_frozen_layers_stay_in_eval_mode_and_without_gradient() -> None:
     assert apply_frozen(built.module, built.frozen) == (block1,)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("freeze", ["features", "classifier", ["features.block1", "*.linear"]])
 def test_frozen_weights_and_statistics_do_not_move(
     tmp_path: Path, freeze, monkeypatch: pytest.MonkeyPatch

@@ -58,6 +58,7 @@ def logits_of(bench: Bench, outcome: Outcome) -> dict[str, bytes]:
     return {name: path_bytes(bench, name) for name in names}
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("case", CASES)
 def test_logits_that_are_held_are_those_of_a_pass_through_kept_weights(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -91,6 +92,7 @@ def test_side_by_side_each_holds_its_own(tmp_path: Path, monkeypatch: pytest.Mon
         assert logits_of(bench, end) == logits_of(alone, alone.train())
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_passes_an_older_best_epoch_only(tmp_path: Path) -> None:
     """With this rate the first epoch is the best, and the last is tested."""
     train = {"epochs": 4, "optimizer": {"name": "sgd", "lr": 1e-6}}

@@ -88,6 +88,7 @@ def test_a_shuffled_epoch_is_what_it_is_without_the_setting(tmp_path: Path) -> N
     assert plain.stage("train").key != balanced.stage("train").key
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     "loss",
     [
@@ -157,6 +158,7 @@ def test_a_step_takes_the_weights_that_it_is_given(tmp_path: Path) -> None:
     assert losses[0] != pytest.approx(losses[2], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_equal_runs_record_the_same(tmp_path: Path) -> None:
     train = {"sampling": "balanced", "loss": {"name": "focal", "class_weights": [1.0, 2.0, 3.0]}}
     benches = [bench_of(tmp_path / name, **train) for name in "ab"]

@@ -57,6 +57,7 @@ def test_a_network_that_is_given_its_weights_is_the_one_that_had_them(
     assert torch.equal(undrawn(inputs), drawn(inputs))
 
 
+@pytest.mark.slow
 def test_an_evaluation_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path, settings_of(model=CONVNET))
     trained = bench.train()
@@ -67,6 +68,7 @@ def test_an_evaluation_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert bench.do("evaluate", 3, trained).measured == measured
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("freeze", ["features", ["features.block1"]])
 def test_frozen_layers_that_nothing_gives_are_drawn(freeze: Any, tmp_path: Path) -> None:
     bench = Bench(tmp_path, settings_of(model={**CONVNET, "freeze": freeze}))

@@ -78,6 +78,7 @@ def test_older_states_give_way_on_a_full_disk(
     assert (newer != older, bench.notes) == (True, [])
 
 
+@pytest.mark.slow
 def test_changed_images_give_way_before_states_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

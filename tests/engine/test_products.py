@@ -65,6 +65,7 @@ def test_weights_that_are_not_what_was_recorded_do_not_count(tmp_path: Path, har
     assert lies_there(Artifacts(tmp_path, "database"), "weights/run-best") == path.exists()
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("harm", [cut_off, empty, Path.unlink])
 def test_an_evaluation_of_damaged_weights_measures_nothing(tmp_path: Path, harm) -> None:
     bench = Bench(tmp_path, settings_of())

@@ -120,6 +120,7 @@ def test_interrupted_in_every_epoch_it_ends_as_if_undisturbed(case: str, tmp_pat
     assert set(continued.values) == set(outcome.values)
 
 
+@pytest.mark.slow
 def test_the_cases_stop_early_and_lower_the_rate(tmp_path: Path) -> None:
     """Otherwise the test above would show less than it says."""
     _, outcome = undisturbed("early stopping", tmp_path / "a")
@@ -161,6 +162,7 @@ def test_a_training_that_goes_on_draws_no_weights(interrupted: Bench) -> None:
     assert draws.count == 0
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_found_damaged_leaves_the_weights_to_be_drawn(
     interrupted: Bench, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ def state_folders(folder: Path) -> list[Path]:
     return sorted((folder / "states" / "database").iterdir())
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_the_furthest_state_of_its_path(tmp_path: Path) -> None:
     for attempt, epochs in ((1, 2), (2, 4)):
         trained(tmp_path, {"epochs": epochs, "best": {"monitor": "last"}}, attempt)
@@ -45,6 +46,7 @@ def test_a_training_goes_on_from_the_furthest_state_of_its_path(tmp_path: Path) 
     assert reading_of(outcome)["best_epoch"] == reading_of(expected)["best_epoch"] == 6
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(("limit", "first"), [(20.0, 3), (50.0, 3), (19.0, 1)])
 def test_a_state_is_none_for_a_stricter_limit_of_divergence(
     limit: float, first: int, tmp_path: Path
@@ -54,6 +56,7 @@ def test_a_state_is_none_for_a_stricter_limit_of_divergence(
     assert [start for attempt, start, _ in reads(outcome) if attempt == 2] == [first]
 
 
+@pytest.mark.slow
 def test_a_state_made_under_the_strictest_limit_stays_one(tmp_path: Path) -> None:
     trained(tmp_path, {"epochs": 2, "diverged_if": 5.0}, 1)
     trained(tmp_path, {"epochs": 2, "best": {"monitor": "train_loss"}}, 2)
@@ -61,6 +64,7 @@ def test_a_state_made_under_the_strictest_limit_stays_one(tmp_path: Path) -> Non
     assert [start for attempt, start, _ in reads(outcome) if attempt == 3] == [3]
 
 
+@pytest.mark.slow
 def test_a_state_without_the_weights_that_are_wanted_is_not_gone_on_from(tmp_path: Path) -> None:
     """Its best epoch is the last; by accuracy it was an earlier one."""
     trained(tmp_path, {"best": {"monitor": "last"}}, 1)
@@ -71,6 +75,7 @@ def test_a_state_without_the_weights_that_are_wanted_is_not_gone_on_from(tmp_pat
     assert bench.digest() == whole.digest()
 
 
+@pytest.mark.slow
 def test_trainings_that_end_in_one_state_both_leave_their_weights_there(tmp_path: Path) -> None:
     trained(tmp_path, {"best": {"monitor": "last"}}, 1)
     _, outcome = trained(tmp_path, {"best": {"monitor": "val_accuracy"}}, 2)
@@ -103,6 +108,7 @@ def test_weights_of_a_tested_last_epoch_are_kept_beside_later_ones(tmp_path: Pat
     assert plain_records(bench.read(other)) == plain_records(alone.read(outcome))
 
 
+@pytest.mark.slow
 def test_states_are_left_alone_where_nothing_is_to_be_shared(tmp_path: Path) -> None:
     trained(tmp_path, {"epochs": 2}, 1)
     bench = Bench(tmp_path, settings_of(LEARNING), options={"share_states": False})
@@ -110,6 +116,7 @@ def test_states_are_left_alone_where_nothing_is_to_be_shared(tmp_path: Path) -> 
     assert reads(bench.do("train", 2)) == [[2, 1, 6]]
 
 
+@pytest.mark.slow
 def test_another_seed_or_rate_finds_no_state(tmp_path: Path) -> None:
     trained(tmp_path, {"epochs": 2}, 1)
     rate = {"optimizer": {"name": "sgd", "lr": 0.2, "momentum": 0.9}}
@@ -193,6 +200,7 @@ def test_weights_of_satisfied_readers_are_kept_on_the_disk_only(
     assert {2, 6} <= set(kept.values["best_epochs"])
 
 
+@pytest.mark.slow
 def test_without_the_weights_of_a_satisfied_reader_a_training_begins_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def states_in(bench: Bench) -> list[tuple[int, int]]:
     return [(each.epoch, each.steps) for each in found]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("steps", [1, 2 * STEPS + 1, 5 * STEPS])
 def test_it_goes_on_from_there_and_ends_as_if_undisturbed(
     steps: int, bench: Bench, tmp_path: Path
@@ -73,6 +74,7 @@ def test_it_goes_on_from_there_and_ends_as_if_undisturbed(
     assert bench.digest() == expected.digest()
 
 
+@pytest.mark.slow
 def test_an_epoch_that_never_has_time_for_all_its_steps_ends_all_the_same(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -137,6 +139,7 @@ def other_numerics(folder: Path) -> None:
     change(folder, lambda values: values["numerics"].update(threads=99))
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("damage", [flip_a_byte, shutil.rmtree, no_losses, other_numerics])
 def test_where_it_cannot_be_used_the_checkpoint_before_is(
     damage: Callable[[Path], None], bench: Bench, tmp_path: Path

@@ -107,6 +107,7 @@ def test_trained_on_features_each_is_as_alone(tmp_path: Path) -> None:
         check_as_alone(together.benches[number], end, tmp_path / str(number))
 
 
+@pytest.mark.slow
 def test_a_step_is_augmented_once_and_goes_once_through_the_prefix(tmp_path: Path) -> None:
     settings = rates(0.1, 0.05, 0.2, model=BLOCKS, augment=CROP, epochs=2)
     together = Together.of(tmp_path, settings)
@@ -115,6 +116,7 @@ def test_a_step_is_augmented_once_and_goes_once_through_the_prefix(tmp_path: Pat
     assert seen == {"augmented": 2 * STEPS, "prefix": 2 * STEPS, "steps": 3 * 2 * STEPS}
 
 
+@pytest.mark.slow
 def test_networks_trained_together_hold_one_copy_of_what_is_frozen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

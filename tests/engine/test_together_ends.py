@@ -182,6 +182,7 @@ def test_too_little_memory_ends_those_that_have_not_ended_and_frees_them(
         check_as_alone(together.benches[number], end, tmp_path / str(number))
 
 
+@pytest.mark.slow
 def test_one_whose_epoch_cannot_begin_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +227,7 @@ def test_what_the_listener_raises_stops_all_and_loses_no_epoch(tmp_path: Path) -
     assert epochs <= {2, 3}
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_made_ends_those_that_wait_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,7 @@ def test_evaluations_do_not_change_the_training(tmp_path: Path) -> None:
     assert full.digest() == plain.digest()
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_before_the_budget_and_a_longer_one_starts_alike(
     tmp_path: Path,
 ) -> None:
@@ -186,6 +187,7 @@ def losses(folder: Path, train=None, **others) -> list[tuple[float, ...]]:
     return [record.step_losses for record in bench.read(bench.train())]
 
 
+@pytest.mark.slow
 def test_equal_settings_train_alike_and_another_seed_does_not(tmp_path: Path) -> None:
     first = losses(tmp_path / "a", model=DROPPING)
     torch.manual_seed(99)
@@ -193,6 +195,7 @@ def test_equal_settings_train_alike_and_another_seed_does_not(tmp_path: Path) ->
     assert losses(tmp_path / "c", model=DROPPING, seed=1)[0][0] != first[0][0]
 
 
+@pytest.mark.slow
 def test_label_smoothing_raises_the_training_loss_alone(tmp_path: Path) -> None:
     smoothed = {"loss": {"name": "cross_entropy", "label_smoothing": 0.3}}
     assert losses(tmp_path / "a", smoothed)[0][0] != losses(tmp_path / "b")[0][0]
@@ -204,6 +207,7 @@ def test_label_smoothing_raises_the_training_loss_alone(tmp_path: Path) -> None:
     assert bench.metric(outcome, "val_loss") == [pytest.approx(expected, rel=1e-5)]
 
 
+@pytest.mark.slow
 def test_clipping_bounds_the_step(tmp_path: Path) -> None:
     plain = {"optimizer": {"name": "sgd", "lr": 1.0}, "epochs": 1, "batch_size": 36}
     moved = {}
@@ -217,6 +221,7 @@ def test_clipping_bounds_the_step(tmp_path: Path) -> None:
     assert moved["free"] > 0.02
 
 
+@pytest.mark.slow
 def test_bf16_trains_with_other_losses_and_fp32_weights(tmp_path: Path) -> None:
     exact = losses(tmp_path / "a", {"epochs": 4}, model=CONVNET)
     bench = Bench(tmp_path / "b", settings_of({"epochs": 4, "precision": "bf16"}, CONVNET))

@@ -70,6 +70,7 @@ def test_initialisation_concerns_what_is_not_loaded(tmp_path: Path, tensors) -> 
     assert torch.equal(drawn["classifier.1.weight"], state["classifier.1.weight"])
 
 
+@pytest.mark.slow
 def test_a_last_layer_of_the_same_size_is_loaded_too(tmp_path: Path, tensors) -> None:
     network = build_network(settings(classes=1000), SHAPE, 5, CPU, saved(tmp_path, tensors))
     assert network.weight_match is not None
@@ -138,6 +139,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, tensors) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_cut_network_takes_what_it_has_kept(tmp_path: Path, tensors) -> None:
     cut = settings(cut="features.4", head={"hidden": [6]})
     network = build_network(cut, SHAPE, 5, CPU, saved(tmp_path, tensors))

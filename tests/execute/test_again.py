@@ -55,6 +55,7 @@ def sorted_kinds(kinds: list[str]) -> list[str]:
     return sorted(kinds, key=("prepare", "train", "evaluate").index)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("executor")
 def test_the_first_run_does_each_stage_once_and_the_second_nothing(spec: Path) -> None:
     began, ran = do(spec)

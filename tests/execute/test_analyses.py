@@ -129,6 +129,7 @@ def test_two_values_at_one_place_fail_the_analysis_alone(
     assert errors == [("robustness: two values of accuracy at transform none",)]
 
 
+@pytest.mark.slow
 def test_worker_tells_of_analyses_that_failed_and_does_not_end_well(
     before: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

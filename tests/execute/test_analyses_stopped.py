@@ -214,6 +214,7 @@ def test_arrays_that_are_gone_or_damaged_are_made_again(before: Path) -> None:
     assert (kinds(log), there()) == (["analyse"], [ARRAY.tolist()] * 2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_arrays")
 def test_states_that_nothing_needs_give_way_to_arrays_on_a_full_disk(
     before: Path, monkeypatch: pytest.MonkeyPatch

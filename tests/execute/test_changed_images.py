@@ -81,6 +81,7 @@ def test_values_are_the_same_where_there_is_no_room_to_keep_images(
     assert ask(before, VALUES) == expected
 
 
+@pytest.mark.slow
 def test_as_many_changed_images_as_fit_are_used_again_and_no_state_goes_for_them(
     before: Path, made: list[int]
 ) -> None:
@@ -113,6 +114,7 @@ def test_values_are_the_same_on_a_full_disk(
     assert ask(before, VALUES) == expected
 
 
+@pytest.mark.slow
 def test_disk_that_is_full_at_the_last_makes_no_image_twice(
     before: Path, made: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

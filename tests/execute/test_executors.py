@@ -137,6 +137,7 @@ def test_looking_whether_a_stage_is_free_waits_for_no_writer(tmp_path: Path) -> 
     database.close()
 
 
+@pytest.mark.slow
 def test_waiting_for_what_another_process_does_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

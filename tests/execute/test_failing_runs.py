@@ -133,6 +133,7 @@ def test_another_error_of_torch_fails_one_run_with_its_name(
     ]
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_tried_again_only_when_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -211,6 +211,7 @@ def test_full_disk_costs_the_logits_and_no_number(
     assert len(looked(tmp_path, "val").frame()) == 360
 
 
+@pytest.mark.slow
 def test_predictions_of_what_is_not_there_are_refused(tested: Path) -> None:
     db = tested / "results.db"
     with pytest.raises(UsageError, match="no run 'nine'"):

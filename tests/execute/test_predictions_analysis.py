@@ -139,6 +139,7 @@ def test_arrays_that_are_gone_are_made_again_from_logits_that_are_made_again(tes
     assert ask(tested, VALUES) == values
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 def test_without_logits_and_weights_it_is_said_that_it_cannot_be_made(tested: Path) -> None:
     for kind in ("logits", "weights"):

@@ -71,6 +71,7 @@ def specs(*fast: str) -> list[Any]:
     return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("executor")
 @pytest.mark.parametrize("name", specs("partly"))
 def test_shared_runs_leave_what_runs_by_themselves_leave(

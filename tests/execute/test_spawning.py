@@ -108,6 +108,7 @@ def test_signals_while_children_start_are_their_parents(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.fast_cases(1)
 @BY_CHILDREN
 def test_a_child_that_dies_when_all_are_asked_to_stop_is_not_replaced_and_no_error(
     options: dict[str, Any], tmp_path: Path
@@ -178,6 +179,7 @@ def test_signals_are_heard_again_once_a_child_has_started() -> None:
     assert blocked() == before
 
 
+@pytest.mark.fast_cases(1)
 @BY_CHILDREN
 def test_a_child_that_could_not_be_started_is_not_there_to_be_killed(
     options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

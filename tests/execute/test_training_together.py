@@ -47,6 +47,7 @@ def done_alone(spec: Path, tmp_path: Path, **options: Any) -> Path:
     return tmp_path / "alone"
 
 
+@pytest.mark.slow
 def test_together_leaves_what_each_leaves_alone(tmp_path: Path) -> None:
     spec = write_grid(tmp_path, RATES.replace("0.03, ", "").replace("epochs: 4", "epochs: 2"))
     heard = do(spec, tmp_path / "together")

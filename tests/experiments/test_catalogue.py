@@ -16,6 +16,7 @@ SMALL = 64
 """Pixels of the longest side of images in the profile `smoke`."""
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_spec_is_described_and_declares_its_table(path: Path) -> None:
     experiment = load_experiment(path)

@@ -102,6 +102,7 @@ def stroke(each: Line2D) -> str:
     return "solid" if pattern is None else "dotted" if pattern[0] <= 1 else "dashed"
 
 
+@pytest.mark.slow
 def test_lines_are_the_recorded_numbers_training_dotted_validation_solid(drawn: Draw) -> None:
     loss, accuracy = drawn(RATES).figure.axes
     for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
@@ -138,6 +139,7 @@ def test_curve_of_one_seed_has_no_band_and_no_word_of_seeds(drawn: Draw) -> None
     assert "seed" not in caption(figure) + " ".join(words(figure))
 
 
+@pytest.mark.slow
 def test_best_epoch_is_a_dotted_line_and_a_ring_at_the_value_there(drawn: Draw) -> None:
     figure = drawn(SEEDS, kind="accuracy").figure
     best = [each for each in figure.axes[0].lines if each.get_label() == "best epoch"]
@@ -270,6 +272,7 @@ def test_diverged_seed_is_not_in_the_mean_and_is_told(drawn: Draw) -> None:
     assert found.left_out == ("lr=0.01 (1 of 2 seeds unfinished)",)
 
 
+@pytest.mark.slow
 def test_mean_over_seeds_that_stop_at_different_epochs_is_of_those_that_go_on(drawn: Draw) -> None:
     def stopping(cell: Cell) -> MadeUp:
         return MadeUp({"val_accuracy": [0.2, 0.4, 0.6][: 2 + cell.seed]})
@@ -370,6 +373,7 @@ def test_setting_over_decades_has_a_logarithmic_axis(drawn: Draw, values: str, s
     assert "at the last epoch" in caption(figure)
 
 
+@pytest.mark.slow
 def test_categories_stand_side_by_side_and_other_settings_make_lines(drawn: Draw) -> None:
     text = HEAD + "sweep: {grid: {optimizer: [sgd, adam], dropout: [0, 0.5]}}\n"
     figure = drawn(text, kind="setting", x="optimizer", metrics=["val_accuracy"]).figure
@@ -393,6 +397,7 @@ def test_swept_seed_is_a_setting_like_others(drawn: Draw) -> None:
     assert list(shown.get_ydata()) == pytest.approx([0.411, 0.403])
 
 
+@pytest.mark.slow
 def test_epoch_that_only_some_runs_reach_shows_those(drawn: Draw) -> None:
     text = HEAD + "sweep: {grid: {epochs: [2, 4]}}\n"
 
@@ -406,6 +411,7 @@ def test_epoch_that_only_some_runs_reach_shows_those(drawn: Draw) -> None:
     assert found == pytest.approx([math.nan, 0.41], nan_ok=True)
 
 
+@pytest.mark.slow
 def test_diverged_cell_is_a_cross_at_its_x(drawn: Draw) -> None:
     def second(cell: Cell) -> MadeUp:
         return (
@@ -422,6 +428,7 @@ def test_metric_that_no_run_has_is_refused(drawn: Draw) -> None:
         drawn(DROPOUT, kind="setting", metrics=["train_eval_loss"])
 
 
+@pytest.mark.slow
 def test_labels_changed_since_the_run_are_shown_as_they_are_now(
     database: Database, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_mean_and_deviation_are_over_folds_and_seeds(
     assert printed.rstrip().endswith(f"mean ± sample standard deviation over {words}")
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("form", [MELTED, PIVOTED])
 def test_melted_and_pivoted_tables_know_of_folds(
     database: Database, tmp_path: Path, form: str

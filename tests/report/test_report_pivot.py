@@ -78,7 +78,7 @@ def tables(database: Database, folder: Path) -> dict[str, TableData]:
     }
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("form", FORMATS)
 def test_format_looks_like_its_golden_file(database: Database, tmp_path: Path, form: str) -> None:
     for name, table in tables(database, tmp_path).items():
@@ -119,6 +119,7 @@ tables:
     pd.testing.assert_frame_equal(shown, wanted[list(shown)])
 
 
+@pytest.mark.slow
 def test_place_says_how_its_own_runs_ended(database: Database, tmp_path: Path) -> None:
     table = tables(database, tmp_path)["metrics"]
     four, eight = table.rows
@@ -318,6 +319,7 @@ def test_stored_cells_that_a_newer_table_puts_in_one_place_are_refused(
     )
 
 
+@pytest.mark.slow
 def test_stored_cells_with_another_value_may_clash_with_a_title(
     database: Database, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ def image(name: str, label: str, *top: tuple[str, float]) -> PredictedImage:
     return PredictedImage(np.zeros((4, 5, 3), np.uint8), name, label, top)
 
 
+@pytest.mark.slow
 def test_sheet_says_of_each_image_what_it_is_and_what_is_predicted() -> None:
     shown = [
         image("cat/1.png", "cat", ("dog", 0.75), ("cat", 0.2), ("emu", 0.05)),

@@ -78,7 +78,7 @@ def tables(database: Database, folder: Path) -> dict[str, TableData]:
     }
 
 
-@pytest.mark.fast_cases(2)
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("form", FORMATS)
 def test_format_looks_like_its_golden_file(database: Database, tmp_path: Path, form: str) -> None:
     for name, table in tables(database, tmp_path).items():

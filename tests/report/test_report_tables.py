@@ -74,6 +74,7 @@ def test_epoch_that_a_run_never_reached_is_empty(database: Database, tmp_path: P
     assert one_value(database, tmp_path, "{metric: val_accuracy, at: 3}", stopped) is None
 
 
+@pytest.mark.slow
 def test_mean_deviation_and_count_over_seeds_are_those_of_pandas(
     database: Database, tmp_path: Path
 ) -> None:

@@ -162,6 +162,7 @@ def test_column_that_no_run_has_is_the_only_problem() -> None:
     assert len(caught.value.problems) == 1
 
 
+@pytest.mark.slow
 def test_schema_knows_the_keys() -> None:
     options, _ = spec_schema()["properties"]["tables"]["additionalProperties"]["anyOf"]
     assert set(options["properties"]) == set(TABLE_KEYS)

@@ -132,6 +132,7 @@ def keeps_to_rules_alone(document: dict[str, Any]) -> bool:
 tries = settings(max_examples=examples(500), deadline=None)
 
 
+@pytest.mark.slow
 @tries
 @given(mistakes(), st.sampled_from([*SWEEPS, "profile", "set"]))
 def test_wrong_value_is_an_error_whatever_is_put_into_over_or_beside_it(

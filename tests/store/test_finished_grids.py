@@ -78,6 +78,7 @@ def test_the_same_spec_again_is_no_other_version(database: Database, tmp_path: P
         assert connection.exec_driver_sql("SELECT count(*) FROM finished_grids").scalar() == 0
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("recipe", [begun, failed])
 def test_what_was_not_finished_is_not_kept(
     database: Database, tmp_path: Path, recipe: Recipe
@@ -88,6 +89,7 @@ def test_what_was_not_finished_is_not_kept(
     assert swept(finished(database)) == [0.1, 0.01]
 
 
+@pytest.mark.slow
 def test_who_goes_back_compares_with_the_one_between(database: Database, tmp_path: Path) -> None:
     for text, other in ((FIRST, None), (SECOND, [0.1, 0.01]), (FIRST, [0.1, 0.02])):
         record_made_up(database, tmp_path, text, done)
@@ -108,6 +110,7 @@ def test_variants_have_versions_of_their_own(database: Database, tmp_path: Path)
     assert swept(variant) == [0.1, 0.02]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("column", ["document", "cells"])
 def test_a_damaged_version_is_refused(database: Database, tmp_path: Path, column: str) -> None:
     record_made_up(database, tmp_path, FIRST, done)

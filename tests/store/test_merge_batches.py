@@ -171,6 +171,7 @@ def test_what_is_measured_after_the_check_comes_along(two: tuple[Database, Datab
     assert checked != {"r1": "another checksum"}
 
 
+@pytest.mark.slow
 def test_a_file_is_read_as_it_was_when_the_merge_began(tmp_path: Path) -> None:
     """A worker that is at work on it changes nothing of what is copied."""
     source = tmp_path / "source.db"
@@ -259,6 +260,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge, "PAUSE", 0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hurried")
 def test_a_lock_of_others_is_waited_for_several_times(
     two: tuple[Database, Database], target: str
@@ -283,6 +285,7 @@ def test_a_lock_of_others_is_waited_for_several_times(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hurried")
 def test_a_lock_that_is_never_given_up_ends_it_and_nothing_is_lost(
     two: tuple[Database, Database], target: str

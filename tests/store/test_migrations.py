@@ -51,6 +51,7 @@ def test_migrated_tables_are_the_declared_ones(made: Path) -> None:
     database.close()
 
 
+@pytest.mark.slow
 def test_migrated_tables_are_declared_in_the_same_words(made: Path, tmp_path: Path) -> None:
     direct = tmp_path / "direct.db"
     engine = sa.create_engine(f"sqlite:///{direct}")

@@ -69,6 +69,7 @@ def test_epochs_that_this_process_trains_keep_none_of_its_own_waiting(database: 
     assert isinstance(take(database, SHORT), Claimed)
 
 
+@pytest.mark.slow
 def test_epochs_that_another_plan_has_trained_since_are_found(database: Database) -> None:
     running = take(database, LONG)
     assert isinstance(running, Claimed)

@@ -132,6 +132,7 @@ def test_without_being_told_what_cannot_be_written_is_read(packed: Path, journal
     assert files_in(packed.parent) == before
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("with_index", [True, False], ids=["wal and shm", "wal"])
 def test_what_a_killed_process_left_in_the_log_is_seen(
     packed: Path, tmp_path: Path, with_index: bool

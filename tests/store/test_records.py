@@ -168,6 +168,7 @@ def test_the_dump_says_that_a_run_is_not_known(database: Database) -> None:
     assert "settings" not in line
 
 
+@pytest.mark.slow
 def test_run_summary_reads_into_pandas_as_plain_columns(database: Database) -> None:
     want(database, ["r1", "r2"])
     do_run(database, "r1")
