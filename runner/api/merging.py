@@ -30,6 +30,8 @@ class MergeSummary(Framed):
         num_results: how many the source has that are done.
         added: experiments that were copied: name and variant.
         kept: experiments of which the target has another version, which stayed.
+        num_versions: how many earlier versions of experiments were copied.
+        num_verifications: how many outcomes of `verify` were copied.
     """
 
     source: str
@@ -38,6 +40,8 @@ class MergeSummary(Framed):
     num_results: int
     added: Sequence[Name]
     kept: Sequence[Name]
+    num_versions: int
+    num_verifications: int
 
     def frame(self) -> pd.DataFrame:
         """Return a row per copied result: columns run, status, device, recorded."""
@@ -57,9 +61,9 @@ def merge_databases(
 
     Each may be a file or a server's database. Copied results count as done; their weights stay
     where they are. What the database has stays as it is. Runs without a result are asked for by
-    nobody there.
+    nobody there. Earlier versions of experiments are copied too, and what `verify` recorded.
 
-    Results are copied in batches, experiments after them. Others write between two batches; a merge
+    Results are copied in batches, the rest after them. Others write between two batches; a merge
     that was stopped leaves a whole database, and done again it goes on.
 
     Args:
@@ -82,4 +86,5 @@ def merge_databases(
     with source_now as other, home.open() as database:
         found = merge(database, other, MergeListener(on_progress, on_note))
         places = str(other.address), str(database.address)
-    return MergeSummary(*places, found.results, found.num_results, found.added, found.kept)
+    counts = found.num_versions, found.num_verifications
+    return MergeSummary(*places, found.results, found.num_results, found.added, found.kept, *counts)

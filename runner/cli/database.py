@@ -10,6 +10,7 @@ from runner.cli.formatting import pluralize
 from runner.cli.options import Db, Reference, chosen_database
 
 if TYPE_CHECKING:
+    from runner.api.merging import MergeSummary
     from runner.store.checking import Checked
 
 app = typer.Typer(help="Look at the database as a whole.", no_args_is_help=True)
@@ -75,9 +76,10 @@ def merge(
 ) -> None:
     """Copy the results and experiments of another database that this one lacks.
 
-    Copied results count as done; their weights stay where they are. What this one has stays as it
-    is. Runs without a result are not asked for here: `runner run SPEC` does that. Workers may be at
-    work on both. After Ctrl-C, the same command goes on.
+    Also earlier versions of experiments, and what `verify` recorded. Copied results count as done;
+    their weights stay where they are. What this one has stays as it is. Runs without a result are
+    not asked for here: `runner run SPEC` does that. Workers may be at work on both. After Ctrl-C,
+    the same command goes on.
     """
     from runner import api
     from runner.cli.shown_files import FilesProgress
@@ -86,13 +88,19 @@ def merge(
         merged = api.merge_databases(
             source, db, progress.moved, lambda note: progress.say(f"note: {note}")
         )
-    typer.echo(
-        f"{merged.target}: {pluralize(len(merged.results), 'result')} of {merged.num_results} and"
-        f" {pluralize(len(merged.added), 'experiment')} copied from {merged.source}"
-    )
+    typer.echo(f"{merged.target}: {_copied(merged)} copied from {merged.source}")
     for name, variant in merged.kept:
         shown = f"{name} [{variant}]" if variant else name
         typer.echo(f"note: it has another version of {shown}, which stays", err=True)
+
+
+def _copied(merged: MergeSummary) -> str:
+    """Return how much of what was copied; of what few databases have, only where there is any."""
+    parts = [f"{pluralize(len(merged.results), 'result')} of {merged.num_results}"]
+    parts.append(pluralize(len(merged.added), "experiment"))
+    rare = {"earlier version": merged.num_versions, "verification": merged.num_verifications}
+    parts += [pluralize(number, noun) for noun, number in rare.items() if number]
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _line(checked: Checked) -> str:

@@ -91,9 +91,8 @@ def refuse(address: Address, checks: Iterable[Checked]) -> None:
 
 def check_experiments(connection: sa.Connection, name: str | None = None) -> Checked:
     """Check the documents and cells of all experiments, or of all variants of one."""
-    query = sa.select(
-        experiments.c.id, experiments.c.name, experiments.c.variant, experiments.c.checksum
-    )
+    columns = (experiments.c[each] for each in ("id", "name", "variant", "checksum"))
+    query = sa.select(*columns)
     query = query if name is None else query.where(experiments.c.name == name)
     rows = connection.execute(query).all()
     found = experiment_checksums(connection, [row.id for row in rows if row.checksum is not None])
@@ -106,12 +105,16 @@ def check_experiments(connection: sa.Connection, name: str | None = None) -> Che
     return _checked("experiments", (row.checksum for row in rows), problems)
 
 
-def check_finished_grids(connection: sa.Connection, experiment_id: int | None = None) -> Checked:
-    """Check the earlier versions of all experiments, or of one, whose keys are hashes of them."""
+def check_finished_grids(
+    connection: sa.Connection,
+    experiment_id: int | None = None,
+    keys: Collection[str] | None = None,
+) -> Checked:
+    """Check earlier versions of all experiments, or of one, or some; a key is a version's hash."""
     query = sa.select(finished_grids)
     if experiment_id is not None:
         query = query.where(finished_grids.c.experiment_id == experiment_id)
-    rows = connection.execute(query).all()
+    rows = _chosen(connection, query, finished_grids.c.key, keys)
     problems = [
         f"an earlier version of experiment {row.experiment_id} is not what was recorded"
         for row in rows
@@ -288,8 +291,7 @@ def _chosen(
         return list(connection.execute(query))
     wanted, rows = sorted(set(values)), list[Any]()
     for start in range(0, len(wanted), BATCH):
-        batch = column.in_(wanted[start : start + BATCH])
-        rows += connection.execute(query.where(batch))
+        rows += connection.execute(query.where(column.in_(wanted[start : start + BATCH])))
     return rows
 
 

@@ -78,13 +78,20 @@ def keep_finished(
 def last_finished(database: Database, experiment_id: int) -> FinishedGrid | None:
     """Return the last finished version of an experiment that is another than that of now.
 
+    One that was run later, and came from another database, is none of before.
+
     Raises:
         DamagedDatabase: when it is not what was recorded.
     """
-    mine = finished_grids.c.experiment_id == experiment_id
-    order = sa.select(finished_grids).where(mine).order_by(finished_grids.c.recorded.desc())
+    query = (
+        sa.select(finished_grids)
+        .join(experiments, experiments.c.id == finished_grids.c.experiment_id)
+        .where(experiments.c.id == experiment_id)
+        .where(finished_grids.c.recorded <= experiments.c.recorded)
+        .order_by(finished_grids.c.recorded.desc())
+    )
     with database.read() as connection:
-        found = connection.execute(order.limit(2)).all()
+        found = connection.execute(query.limit(2)).all()
         if not found:
             return None
         refuse(database.address, [check_finished_grids(connection, experiment_id)])

@@ -1,7 +1,7 @@
 """Merging a whole database into another: all its results, and the experiments that ask for them.
 
-Results are imported as from the reference: their weights stay where they are. What the database has
-stays as it is.
+Results are imported as from the reference: their weights stay where they are. Earlier versions of
+experiments follow, and what `verify` recorded. What the database has stays as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from runner.store.checking import check_experiments, check_runs, refuse
 from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database, read_again
 from runner.store.merge import SILENT, MergeListener, import_results, transact_patiently
+from runner.store.merge_verifications import copy_verifications, lacking_verifications
+from runner.store.merge_versions import copy_versions, lacking_versions
 from runner.store.reference import ReferenceResult
 from runner.store.rows import BATCH, insert, insert_new, rows_with
 from runner.store.schema import cells, experiments, runs
@@ -35,20 +37,25 @@ class Merged:
         num_results: how many the other has that count as done.
         added: experiments that the database lacked.
         kept: experiments of which it has another version, which stayed.
+        num_versions: how many earlier versions of experiments the database lacked.
+        num_verifications: how many outcomes of `verify` it lacked.
     """
 
     results: Sequence[ReferenceResult]
     num_results: int
     added: Sequence[Name]
     kept: Sequence[Name]
+    num_versions: int
+    num_verifications: int
 
 
 def merge(database: Database, other: Database, listener: MergeListener = SILENT) -> Merged:
-    """Copy results and experiments that a database lacks from another one.
+    """Copy results and experiments that a database lacks from another one, and their history.
 
-    Results first, in batches; then the runs without a result that experiments ask for; last each
-    experiment with its cells. Stopped in between, the database is whole, and what was copied
-    counts; done again, it goes on.
+    Results first, in batches; then the runs without a result that experiments ask for, and each
+    experiment with its cells; last earlier versions of experiments, also of those that the database
+    has otherwise, and what `verify` recorded. Stopped in between, the database is whole, and what
+    was copied counts; done again, it goes on.
 
     Args:
         database: where they are missing.
@@ -69,6 +76,8 @@ def merge(database: Database, other: Database, listener: MergeListener = SILENT)
     new = [name for name in found if name not in _names(database)]
     asked = {cell["run_key"] for name in new for cell in found[name].cells} - {None}
     _check_runs(other, asked)
+    versions = lacking_versions(database, other)
+    verifications = lacking_verifications(database, other)
     results = import_results(database, other, run_keys, listener)
     _copy_runs(database, other, sorted(asked), listener)
     added = []
@@ -77,7 +86,9 @@ def merge(database: Database, other: Database, listener: MergeListener = SILENT)
         if transact_patiently(database, partial(_add, found[name]), listener, at):
             added.append(name)
     kept = _kept(database, {name: found[name] for name in found if name not in added})
-    return Merged(results, len(run_keys), added, kept)
+    num_versions = copy_versions(database, other, versions, listener)
+    num_verifications = copy_verifications(database, other, verifications, listener)
+    return Merged(results, len(run_keys), added, kept, num_versions, num_verifications)
 
 
 @dataclass(frozen=True, slots=True)

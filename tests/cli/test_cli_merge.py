@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from commands import Call
+from histories import record_outcome, record_versions
 from planted import at_moment
 from recorded import do_run, want
 
@@ -61,3 +62,16 @@ def test_a_locked_database_is_told_while_it_is_waited_for(
         "    hint: run the same command again",
     ]
     assert call("db", "merge", "source.db", "--db", "copy.db").out == THE_REST
+
+
+def test_earlier_versions_and_outcomes_of_verify_are_counted_where_there_are_any(
+    call: Call, tmp_path: Path
+) -> None:
+    with open_database(tmp_path / "source.db") as source:
+        record_outcome(source, "e.yaml")
+        record_versions(source, [["r1", "r2"], ["r1"]])
+    words = ["db", "merge", "source.db", "--db", "copy.db"]
+    copied = "3 results of 3, 1 experiment, 1 earlier version and 1 verification copied"
+    assert call(*words).out == f"copy.db: {copied} from source.db\n"
+    nothing = "0 results of 3 and 0 experiments copied"
+    assert call(*words).out == f"copy.db: {nothing} from source.db\n"

@@ -1,15 +1,13 @@
 """A merge goes batch by batch: stopped anywhere it leaves a whole database, and then goes on."""
 
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from planted import at_moment, check_moment
+from killed_merges import merge_killed_at
+from planted import at_moment
 from postgres import PostgresServer, running_server
 from recorded import chain_of, change, do_run, outcome_of, take, want
 from waiting import PATIENCE, wait_for
@@ -35,26 +33,6 @@ from runner.store.results import record_result
 
 KEYS = ["r1", "r2", "r3", "r4", "r5"]
 COPIED, WRITTEN = "a batch of results copied", "a batch of results copied, not committed"
-KILLED_AT = """\
-import os, signal, sys
-from runner.core import moments
-from runner.store import merge
-from runner.store.database import open_database
-from runner.store.merge_experiments import merge as merge_databases
-
-source, target, moment, call = sys.argv[1:]
-left = int(call)
-
-def hook(name):
-    global left
-    left -= name == moment
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-moments.hook, merge.FIRST_BATCH, merge.BATCH_SECONDS = hook, 1, 60.0
-with open_database(source) as other, open_database(target) as mine:
-    merge_databases(mine, other)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -105,9 +83,7 @@ def results_in(database: Database) -> list[str]:
 def test_a_killed_merge_leaves_whole_results_and_goes_on(
     source: str, target: str, moment: str, call: int, there: int
 ) -> None:
-    check_moment(moment)
-    words = [sys.executable, "-c", KILLED_AT, source, target, moment, str(call)]
-    assert subprocess.run(words, timeout=PATIENCE).returncode == -signal.SIGKILL
+    merge_killed_at(source, target, moment, call)
     with open_database(source) as other, open_database(target) as mine:
         assert results_in(mine) == KEYS[:there]
         for key in KEYS[:there]:
