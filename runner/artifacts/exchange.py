@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from runner.artifacts.folder import (
 from runner.artifacts.manifest import Manifest
 from runner.artifacts.putting import LocalFiles
 from runner.core.artifacts import KINDS, ArtifactKind, ArtifactName, kind_of
+from runner.core.errors import ClaimLost
 
 NOT_SHARED: tuple[ArtifactKind, ...] = ("changed",)
 """Changed images are made in seconds."""
@@ -113,7 +115,7 @@ def fetch(
         return False
 
     def will_do(manifest: Manifest) -> bool:
-        if not accept(manifest.texts.get(DESCRIBING.get(kind_of(name), ""), "")):
+        if not accept(_text_of(name, manifest)):
             return False
         room(manifest.num_bytes)
         return True
@@ -135,13 +137,19 @@ def read_whole(artifacts: Artifacts, name: str, read: Callable[[Path], T]) -> T:
     return read(path) if not found and fetch(artifacts, name) else found
 
 
-def share(artifacts: Artifacts, name: str, check: Callable[[], None] = lambda: None) -> None:
+def share(
+    artifacts: Artifacts,
+    name: str,
+    check: Callable[[], None] = lambda: None,
+    stays: Callable[[str], bool] = lambda text: False,
+) -> None:
     """Have an artifact put to the shared store, beside the work, unless it is there.
 
     Args:
         artifacts: of the database.
         name: of an artifact that lies here; one that does not is left out.
         check: called before it takes its place; raises ClaimLost where it must not.
+        stays: whether what is there under its name stays, by what that says of itself.
     """
     shared, place = artifacts.shared, place_of(artifacts, name)
     if shared is None or place is None:
@@ -152,9 +160,12 @@ def share(artifacts: Artifacts, name: str, check: Callable[[], None] = lambda: N
         uploads.check()
         check()
 
+    def others_stay(manifest: Manifest) -> bool:
+        return keeping or stays(_text_of(name, manifest))
+
     uploads.add(
         place,
-        lambda: store.put(place, lambda: _local_files(artifacts, name), may_be_named, keeping),
+        lambda: store.put(place, lambda: _local_files(artifacts, name), may_be_named, others_stay),
     )
 
 
@@ -175,18 +186,42 @@ def hurry(artifacts: Artifacts) -> None:
         artifacts.shared.uploads.hurry()
 
 
-def forget(artifacts: Artifacts, name: str) -> None:
-    """Have an artifact removed from the shared store, beside the work."""
+def forget(
+    artifacts: Artifacts,
+    name: str,
+    check: Callable[[], None] = lambda: None,
+    stays: Callable[[str], bool] | None = None,
+) -> None:
+    """Have an artifact removed from the shared store, beside the work.
+
+    Args:
+        artifacts: of the database.
+        name: of the artifact.
+        check: called before; raises ClaimLost where it must not be removed.
+        stays: whether it stays, by what it says of itself. None removes also what is no whole one.
+    """
     shared, place = artifacts.shared, place_of(artifacts, name)
     if shared is None or place is None:
         return
-    store = shared.store
+    store, uploads = shared.store, shared.uploads
 
     def remove() -> bool:
-        store.remove(place)
+        if stays is not None:
+            there = store.manifest(place)
+            if there is None or stays(_text_of(name, there)):
+                return True
+        with suppress(ClaimLost):
+            uploads.check()
+            check()
+            store.remove(place)
         return True
 
-    shared.uploads.add(place, remove)
+    uploads.add(place, remove)
+
+
+def _text_of(name: str, manifest: Manifest) -> str:
+    """Return what an artifact says of itself, "" where that is not known before it is fetched."""
+    return manifest.texts.get(DESCRIBING.get(kind_of(name), ""), "")
 
 
 def _home(artifacts: Artifacts, kind: ArtifactKind) -> str | None:

@@ -147,7 +147,7 @@ class SharedStore:
         name: str,
         look: Callable[[], LocalFiles | None],
         check: Callable[[], None] = lambda: None,
-        keeping: bool = False,
+        stays: Callable[[Manifest], bool] = lambda manifest: False,
     ) -> bool:
         """Put an artifact there, unless it is there already.
 
@@ -155,7 +155,7 @@ class SharedStore:
             name: where it is to lie.
             look: returns its files, None where it is gone.
             check: called before it is named there; raises ClaimLost where it must not be.
-            keeping: leave what is there under this name, also if it is another content.
+            stays: whether what is there under this name, perhaps another content, is left.
 
         Returns:
             Whether nothing is left to do; False when the place could not be reached.
@@ -166,7 +166,7 @@ class SharedStore:
         if self._is_closed:
             return True
         try:
-            return self.patience.ask(lambda: self._put(name, look, check, keeping), ClaimLost)
+            return self.patience.ask(lambda: self._put(name, look, check, stays), ClaimLost)
         except ClaimLost:
             return True
         except Unreachable:
@@ -230,13 +230,13 @@ class SharedStore:
         name: str,
         look: Callable[[], LocalFiles | None],
         check: Callable[[], None],
-        keeping: bool,
+        stays: Callable[[Manifest], bool],
     ) -> bool:
         began = time.perf_counter()
         if not self._is_bad(name) and stamps_of(look()) == self._put_as.get(name, {}):
             return True
         before = self._replaceable(name)
-        if before is not None and keeping:
+        if before is not None and stays(before):
             return True
         known = set[str]() if before is None else before.places()
         found = put_files(self._place, name, look, known)
@@ -246,7 +246,7 @@ class SharedStore:
         if manifest != before:  # it may have taken long: others may have put theirs
             now = self._replaceable(name)
             known |= set() if now is None else now.places()
-            if now is not None and (keeping or now == manifest):
+            if now is not None and (now == manifest or stays(now)):
                 self._drop(known - now.places())
             else:
                 check()

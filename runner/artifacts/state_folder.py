@@ -21,8 +21,9 @@ from runner.artifacts.hashes import file_digest
 from runner.core.moments import reached
 
 TENSORS = ".safetensors"
-FORMAT = 4
-"""Raised when what a state holds changes; others are not continued."""
+FORMAT, WITHIN_FORMAT = 4, 5
+"""Of states after epochs, and within them. Raised when what a state holds changes; others are not
+continued: versions that know no state within an epoch take none for one after it."""
 VALUES: Mapping[str, type | tuple[type, ...]] = {
     "epoch": int,
     "segment": str,
@@ -66,7 +67,8 @@ def put_state(
         reached("tensors written, not renamed")
         name = f"{epoch}-{digest[:16]}{TENSORS}"
         with whole_file(folder / CHECKPOINT) as described:
-            content = {**values, "format": FORMAT, "file": name, "sha256": digest}
+            form = WITHIN_FORMAT if "started" in values else FORMAT
+            content = {**values, "format": form, "file": name, "sha256": digest}
             described.write_text(json.dumps(content))  # says whose the tensors are, meanwhile
             check()
             put_file(tensors, folder / name)
@@ -152,9 +154,26 @@ def is_described(values: object) -> bool:
     """Return whether this is what a state says of itself, which a damaged file may not."""
     return (
         isinstance(values, dict)
-        and values.get("format") == FORMAT
+        and values.get("format") == (WITHIN_FORMAT if "started" in values else FORMAT)
         and all(isinstance(values.get(name), kind) for name, kind in VALUES.items())
+        and ("started" not in values or steps_of(values) > 0)
     )
+
+
+def read_description(text: str) -> Mapping[str, Any] | None:
+    """Return what a state says of itself, by the content of its JSON; None of what is no state."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    return values if is_described(values) else None
+
+
+def steps_of(values: Mapping[str, Any]) -> int:
+    """Return how many steps of the next epoch a state has seen, 0 of one after an epoch."""
+    started = values.get("started")
+    losses = started.get("losses") if isinstance(started, dict) else None
+    return len(losses) if isinstance(losses, list) else 0
 
 
 def describe_state(folder: Path) -> Mapping[str, Any] | None:

@@ -6,28 +6,31 @@ the tensors nor from which state a training goes on; how one lies in its folder 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.artifacts.exchange import described_elsewhere, elsewhere, forget, names_elsewhere
+from runner.artifacts.exchange import described_elsewhere, elsewhere, names_elsewhere
 from runner.artifacts.folder import CHECKPOINT, Artifacts
 from runner.artifacts.state_folder import (
     describe_state,
-    is_described,
-    remove_state,
+    read_description,
     remove_unfinished_files,
+    steps_of,
 )
-from runner.core.artifacts import ArtifactName, checkpoint_name, kind_of, state_name
+from runner.core.artifacts import (
+    ArtifactName,
+    checkpoint_name,
+    checkpoint_names,
+    kind_of,
+    state_name,
+)
 from runner.core.plan import ResumePoint
 from runner.core.records import EpochRange
 
 MOST_CHECKPOINTS = 256
-"""Of more in a shared store, only a training's own is looked at."""
-WITHIN = "within"
-"""Folder in that of a checkpoint: the state in which a training was stopped within an epoch."""
+"""Of more in a shared store, only a training's own are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class StoredState:
     def name(self) -> str:
         """Its artifact name."""
         if self.stage:
-            return checkpoint_name(self.stage)
+            return checkpoint_name(self.stage, within=self.steps > 0)
         return state_name(self.segment, self.epoch)
 
 
@@ -87,8 +90,8 @@ def remove_unfinished(artifacts: Artifacts) -> None:
         remove_unfinished_files(folder)
 
 
-def stored_states(artifacts: Artifacts) -> Iterator[StoredState]:
-    """Yield the states that were kept for others, and the checkpoints."""
+def every_state(artifacts: Artifacts) -> Iterator[StoredState]:
+    """Yield the states that were kept for others, and the checkpoints, also those within epochs."""
     for folder in _folders(artifacts.home("states")):
         try:
             state = ArtifactName.parse(state_name_of(folder))
@@ -97,25 +100,27 @@ def stored_states(artifacts: Artifacts) -> Iterator[StoredState]:
         yield StoredState(folder, state.key, state.epoch)
     for folder in _folders(artifacts.home("checkpoints")):
         values = describe_state(folder)
-        if values is not None:
-            yield StoredState(folder, values["segment"], values["epoch"], folder.name)
+        checkpoint = None if values is None else _checkpoint(folder, values)
+        if checkpoint is not None and artifacts.path(checkpoint.name) == folder:
+            yield checkpoint
 
 
-def states_within_epochs(artifacts: Artifacts) -> Iterator[StoredState]:
-    """Yield the states in which trainings were stopped within an epoch."""
-    for folder in _folders(artifacts.home("checkpoints")):
-        values = describe_state(folder / WITHIN)
-        started = None if values is None else values.get("started")
-        losses = started.get("losses") if isinstance(started, dict) else None
-        if values is not None and isinstance(losses, list):
-            place = values["segment"], values["epoch"]
-            yield StoredState(folder / WITHIN, *place, folder.name, len(losses))
+def stored_states(artifacts: Artifacts) -> Iterator[StoredState]:
+    """Yield those of all states that lie after an epoch: of others, plans can tell nothing."""
+    return (each for each in every_state(artifacts) if not each.steps)
 
 
-def every_state(artifacts: Artifacts) -> Iterator[StoredState]:
-    """Yield all that a training may go on from, after epochs and within them."""
-    yield from stored_states(artifacts)
-    yield from states_within_epochs(artifacts)
+def _checkpoint(folder: Path, values: Mapping[str, Any]) -> StoredState:
+    place = values["segment"], values["epoch"]
+    return StoredState(folder, *place, _training_of(folder), steps_of(values))
+
+
+def _training_of(folder: Path) -> str:
+    """Return the key of the training, or analysis, whose checkpoint is in a folder."""
+    try:
+        return ArtifactName.parse(f"checkpoints/{folder.name}").key
+    except ValueError:
+        return folder.name
 
 
 def state_name_of(folder: Path) -> str:
@@ -138,16 +143,9 @@ def readers_of_checkpoints(artifacts: Artifacts) -> dict[str, list[str]]:
     """Return the readers that each checkpoint is for, by the key of its training."""
     readers: dict[str, list[str]] = {}
     for folder in _folders(artifacts.home("checkpoints")):
-        values = describe_state(folder) or describe_state(folder / WITHIN)
-        readers[folder.name] = [] if values is None else list(values["readers"])
+        values, key = describe_state(folder), _training_of(folder)
+        readers[key] = readers.get(key) or ([] if values is None else list(values["readers"]))
     return readers
-
-
-def remove_checkpoints(artifacts: Artifacts, stage_keys: Collection[str]) -> None:
-    """Remove the checkpoints of these trainings, here and in the shared store."""
-    for key in stage_keys:
-        remove_state(artifacts.checkpoint(key))
-        forget(artifacts, checkpoint_name(key))
 
 
 def stored_weights(artifacts: Artifacts, segments: Collection[str]) -> Iterator[StoredWeights]:
@@ -200,7 +198,7 @@ def _on_segments(
             here[state.name] = state.epoch
             yield state, values
     for state, values in states_elsewhere(artifacts, segments):
-        if state.epoch > here.get(state.name, 0):
+        if not state.steps and state.epoch > here.get(state.name, 0):
             yield state, values
 
 
@@ -214,18 +212,20 @@ def states_elsewhere(
     Args:
         artifacts: of the database.
         segments: their keys.
-        own: key of a training whose checkpoint is looked at however many there are.
+        own: key of a training whose checkpoints are looked at however many there are.
         fresh: as they are now, and not as they were some seconds ago.
     """
     names = {name for name in names_elsewhere(artifacts, "states", fresh) if _on(name, segments)}
     checkpoints = names_elsewhere(artifacts, "checkpoints", fresh)
     if len(checkpoints) > MOST_CHECKPOINTS:
-        checkpoints &= {checkpoint_name(own)} if own else set()
+        checkpoints &= {*checkpoint_names(own)} if own else set()
     for name, text in described_elsewhere(artifacts, sorted(names | checkpoints)).items():
-        values = _values(text)
+        values = read_description(text)
         if values is not None and values["segment"] in segments:
-            stage = ArtifactName.parse(name).key if kind_of(name) == "checkpoints" else ""
-            state = StoredState(artifacts.path(name), values["segment"], values["epoch"], stage)
+            folder = artifacts.path(name)
+            state = StoredState(folder, values["segment"], values["epoch"])
+            if kind_of(name) == "checkpoints":
+                state = _checkpoint(folder, values)
             if state.name == name:
                 yield state, values
 
@@ -235,12 +235,3 @@ def _on(name: str, segments: Collection[str]) -> bool:
         return ArtifactName.parse(name).key in segments
     except ValueError:
         return False
-
-
-def _values(text: str) -> Mapping[str, Any] | None:
-    """Return what a state in a shared store says of itself, None of what is no state."""
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return None
-    return values if is_described(values) else None

@@ -17,6 +17,8 @@ KINDS: tuple[ArtifactKind, ...] = get_args(ArtifactKind)
 WITH_PART = {"states": 1, "weights": 1, "logits": 2}
 """Words behind the key in names of a kind: the epoch of a state; which weights they are; of which
 weights and of which images logits are."""
+WITHIN = "within"
+"""Word behind the key in the name of the state in which a training was stopped within an epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,8 @@ class ArtifactName:
         key: of the pixels, of the features, of the changed images, of the segment on which a state
             lies, of the training that a checkpoint is of, of the run alone whose weights or logits
             they are, of an analysis.
-        part: the epoch of a state; ``best`` or ``last`` of weights, of logits with the split, as in
-            ``best-val``; "" of the others.
+        part: the epoch of a state; ``within`` of a checkpoint that lies within an epoch; ``best``
+            or ``last`` of weights, of logits with the split, as in ``best-val``; "" of the others.
     """
 
     kind: ArtifactKind
@@ -48,6 +50,8 @@ class ArtifactName:
         if words := WITH_PART.get(kind):
             key, *parts = rest.rsplit("-", words)
             key, part = (key, "-".join(parts)) if len(parts) == words else ("", "")
+        elif kind == "checkpoints" and rest.endswith(f"-{WITHIN}"):
+            key, part = rest.removesuffix(f"-{WITHIN}"), WITHIN
         is_state = kind == "states"
         is_elsewhere = "/" in rest or rest in (".", "..")
         if kind not in KINDS or not key or is_elsewhere or (is_state and not part.isdecimal()):
@@ -101,9 +105,19 @@ def logits_name(solo_key: str, which: str, split: str) -> str:
     return f"logits/{solo_key}-{which}-{split}"
 
 
-def checkpoint_name(stage_key: str) -> str:
-    """Return the artifact name of the checkpoint of a training."""
-    return f"checkpoints/{stage_key}"
+def checkpoint_name(stage_key: str, within: bool = False) -> str:
+    """Return the artifact name of the checkpoint of a training.
+
+    Args:
+        stage_key: of the training.
+        within: whether of the one in which it was stopped within an epoch.
+    """
+    return f"checkpoints/{stage_key}-{WITHIN}" if within else f"checkpoints/{stage_key}"
+
+
+def checkpoint_names(stage_key: str) -> tuple[str, str]:
+    """Return the artifact names of both checkpoints that a training may have."""
+    return checkpoint_name(stage_key), checkpoint_name(stage_key, within=True)
 
 
 def analysis_name(stage_key: str) -> str:

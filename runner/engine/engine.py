@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never, cast
 
-from runner.artifacts.states import remove_checkpoints
+from runner.artifacts.checkpoints import remove_checkpoints
 from runner.components.resolved import typed_data, typed_settings
 from runner.core.errors import StageFailed
 from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Stage, Train

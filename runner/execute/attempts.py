@@ -15,7 +15,7 @@ from typing import NoReturn
 import torch
 
 from runner.artifacts.exchange import hurry, settle, share
-from runner.core.artifacts import checkpoint_name
+from runner.core.artifacts import checkpoint_names
 from runner.core.errors import ClaimLost, Interrupted, OutOfMemory, RunnerError
 from runner.core.moments import reached
 from runner.core.records import AttemptStatus
@@ -199,7 +199,7 @@ class Attempts:
         artifacts = self._home.context.artifacts
         try:
             hurry(artifacts)
-            settle(artifacts, [checkpoint_name(job.stage.key) for job in jobs])
+            settle(artifacts, [name for job in jobs for name in checkpoint_names(job.stage.key)])
         except BaseException as ending:  # as Ctrl-C: claims are given back all the same
             return ending
         return error

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+from runner.artifacts.checkpoints import remove_checkpoints
 from runner.artifacts.partial_values import abandoned_values
-from runner.artifacts.states import readers_of_checkpoints, remove_checkpoints, remove_unfinished
+from runner.artifacts.states import readers_of_checkpoints, remove_unfinished
 from runner.core.errors import Interrupted
 from runner.core.stages import Stage, Train
 from runner.engine.products import is_there

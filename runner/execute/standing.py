@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from runner.artifacts.states import every_state
 from runner.bind.workspace import Workspace
+from runner.core.artifacts import checkpoint_name
 from runner.store.database import Database
 from runner.store.progress import count_ended
 
@@ -39,5 +40,6 @@ def standing(database: Database, workspace: Workspace) -> Standing:
     """Return how far work has come, whoever did it."""
     states: dict[str, tuple[int, int]] = {}
     for each in every_state(workspace.artifacts(database)):
-        states[each.name] = max(states.get(each.name, (0, 0)), (each.epoch, each.steps))
+        name = checkpoint_name(each.stage) if each.stage else each.name
+        states[name] = max(states.get(name, (0, 0)), (each.epoch, each.steps))
     return Standing(count_ended(database), states)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from state_values import STATE_VALUES
 
+from runner.artifacts.checkpoints import remove_checkpoints
 from runner.artifacts.folder import Artifacts
 from runner.artifacts.hashes import file_digest
 from runner.artifacts.state_folder import describe_state, mark_used, put_state, whole_state
 from runner.artifacts.states import (
     names_of_states,
     readers_of_checkpoints,
-    remove_checkpoints,
     resume_points,
     stored_states,
     stored_weights,

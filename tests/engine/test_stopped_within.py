@@ -20,12 +20,8 @@ from test_resume import (
 )
 from test_states import FAMILY, family_of
 
-from runner.artifacts.states import (
-    WITHIN,
-    StoredState,
-    readers_of_checkpoints,
-    states_within_epochs,
-)
+from runner.artifacts.states import StoredState, every_state, readers_of_checkpoints
+from runner.core.artifacts import checkpoint_name
 from runner.core.errors import Interrupted
 from runner.core.stages import Train
 from runner.engine.job import StageJob
@@ -51,8 +47,12 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def states_in(bench: Bench) -> list[tuple[int, int]]:
-    found = states_within_epochs(bench.context().artifacts)
-    return [(each.epoch, each.steps) for each in found]
+    found = every_state(bench.context().artifacts)
+    return [(each.epoch, each.steps) for each in found if each.steps]
+
+
+def within(bench: Bench) -> Path:
+    return bench.context().artifact_path(checkpoint_name(bench.stage("train").key, within=True))
 
 
 @pytest.mark.fast_cases(1)
@@ -97,8 +97,7 @@ def test_seconds_of_an_epoch_are_those_of_all_its_parts(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped(bench, 1)
-    folder = checkpoint_of(bench) / WITHIN
-    change(folder, lambda values: values["started"].update(seconds=1000.0))
+    change(within(bench), lambda values: values["started"].update(seconds=1000.0))
     outcome = bench.do("train", 2)
     seconds = [record.seconds for record in bench.read(outcome)]
     assert seconds[0] > 1000 > max(seconds[1:])
@@ -145,7 +144,7 @@ def test_where_it_cannot_be_used_the_checkpoint_before_is(
     damage: Callable[[Path], None], bench: Bench, tmp_path: Path
 ) -> None:
     stopped(bench, 2 * STEPS + 1)
-    damage(checkpoint_of(bench) / WITHIN)
+    damage(within(bench))
     bench.do("train", 2)
     assert bench.notes[-1] == "continuing after epoch 2"
     expected, _ = undisturbed("adam", tmp_path / "whole")
@@ -171,21 +170,42 @@ def test_under_other_numerics_the_checkpoint_before_is_continued_also_where_that
     assert bench.notes[-1] == "continuing after epoch 2"
 
 
-@pytest.mark.parametrize(("there", "brought"), [(1, []), (2, []), (3, ["checkpoints/other"])])
-def test_what_is_shared_takes_its_place_where_it_is_further(
-    there: int, brought: list[str], bench: Bench, monkeypatch: pytest.MonkeyPatch
+AFTER, WITHIN = "checkpoints/other", "checkpoints/other-within"
+
+
+@pytest.mark.parametrize(
+    ("there", "brought"),
+    [
+        ([(1, 0)], []),
+        ([(2, 0)], []),
+        ([(3, 0)], [AFTER]),
+        ([(2, 1), (1, 0)], []),
+        ([(2, 2), (2, 0)], [WITHIN]),
+        ([(3, 1), (2, 2), (3, 0)], [WITHIN, AFTER]),
+        ([(3, 0), (2, 2), (2, 0)], [AFTER]),
+    ],
+)
+def test_what_is_shared_is_brought_where_it_is_further(
+    there: list[tuple[int, int]],
+    brought: list[str],
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A shared checkpoint that is fetched replaces all of the folder."""
+    """With the furthest after an epoch, as one within an epoch may turn out not to do."""
     bench.options["checkpoint_seconds"] = 1e6
     stopped(bench, 2 * STEPS + 1)
     stage, context = bench.stage("train"), bench.context()
     assert isinstance(stage, Train)
     segment = stage.trajectory.segments[0].key
-    state = StoredState(Path("elsewhere"), segment, there, "other")
+    found = [
+        StoredState(Path("elsewhere"), segment, epoch, "other", steps) for epoch, steps in there
+    ]
     values = {"numerics": dict(context.numerics)}
     asked: list[str] = []
     where = "runner.engine.training.stored"
-    monkeypatch.setattr(f"{where}.states_elsewhere", lambda *given, **named: [(state, values)])
+    monkeypatch.setattr(
+        f"{where}.states_elsewhere", lambda *given, **named: [(each, values) for each in found]
+    )
     monkeypatch.setattr(f"{where}.fetched", lambda context, name: asked.append(name) is None)
     shared: Any = object()
     job = StageJob(stage, 2, lambda records: None, lambda ranges: True, {})
@@ -218,8 +238,8 @@ def test_readers_that_want_no_further_epoch_do_not_use_it(
     """Its network has seen images of an epoch that is none of theirs."""
     bench = family_of(tmp_path, monkeypatch, checkpoint_seconds=0.0)
     stopped(bench, 2 * STEPS + 1)
-    (folder,) = (tmp_path / "checkpoints" / "database").iterdir()
-    found = load_checkpoint(folder / WITHIN)
+    (state,) = (each for each in every_state(bench.context().artifacts) if each.steps)
+    found = load_checkpoint(state.folder)
     assert found is not None
     assert found.values["epoch"] == 2
     monkeypatch.setattr("test_states.FAMILY", {"two epochs": FAMILY["two epochs"]})

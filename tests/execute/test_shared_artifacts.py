@@ -92,6 +92,23 @@ def test_another_machine_goes_on_from_a_checkpoint(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_another_machine_goes_on_with_the_next_step_of_what_was_stopped(
+    forks: Forks, grid: Path, undisturbed: Undisturbed, machines: Machines, number: signal.Signals
+) -> None:
+    words = machines.words(grid)
+    stop = KillAt("epoch begins", 6, signal=number)
+    code = forks.wait(forks.start(machines.one, words, stop))
+    assert code == (75 if number == signal.SIGUSR1 else 130), machines.output(machines.one)
+    assert forks.run(machines.two, words) == 0, machines.output(machines.two)
+    assert "after step 1" in machines.output(machines.two)
+    left = left_in(machines.two)
+    assert (left.dump, left.tensors) == (undisturbed.left.dump, undisturbed.left.tensors)
+    assert list((machines.store / "checkpoints").rglob("*.*")) == []
+    assert left.litter == ()
+
+
+@pytest.mark.slow
 def test_another_machine_evaluates_what_one_has_trained(
     forks: Forks, grid: Path, undisturbed: Undisturbed, machines: Machines
 ) -> None:

@@ -1,16 +1,18 @@
-"""What a training that is stopped leaves for others, where machines share artifacts."""
+"""A training that is stopped where machines share artifacts, and another that goes on with it."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from grids import ask
-from stage_log import Log
+from grids import ask, left_in
+from stage_log import Log, do_spec
 
 from runner.api.running import run
-from runner.artifacts import uploads
+from runner.artifacts import patience
 from runner.artifacts.places import FolderPlace
+from runner.artifacts.uploads import Uploads
 from runner.core.errors import Interrupted
 
 SMALL = """\
@@ -25,20 +27,31 @@ SECONDS = 20
 """After which a test that waits in vain fails."""
 
 
-def stopped_after(folder: Path, steps: int, store: Path) -> Log:
+def stopped(folder: Path, steps: int, store: Path) -> tuple[Log, str]:
     """Run the spec until its training has taken so many steps; return what was said."""
     log, asked = Log(), 0
 
     def should_stop() -> bool:
         nonlocal asked
         asked += any(stage.kind == "train" for stage in log.began)
-        return asked > steps
+        return asked >= steps
 
     options = {"db": folder / "results.db", "artifacts": str(store), "checkpoint_seconds": 0.0}
     spec = folder / "small.yaml"
     spec.write_text(SMALL)
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted) as caught:
         run(spec, listen=lambda planned: log, threads=1, should_stop=should_stop, **options)
+    return log, caught.value.found
+
+
+def another_machine(folder: Path) -> None:
+    """Let what this one has in `.runner/` be as if it lay elsewhere."""
+    (folder / ".runner").rename(folder / "elsewhere")
+
+
+def go_on(folder: Path, store: Path) -> Log:
+    log, summary = do_spec(folder / "small.yaml", SMALL, artifacts=str(store))
+    assert list(summary.statuses.values()) == ["done"]
     return log
 
 
@@ -48,50 +61,115 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def checkpoints(store: Path) -> list[str]:
-    return sorted(each.name for each in (store / "checkpoints").glob("*/*.json"))
+def checkpoints(store: Path) -> list[Path]:
+    return sorted((store / "checkpoints").glob("*/*.json"))
+
+
+OnCheckpoint = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
-def on_checkpoint(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Returns what does something whenever tensors of a checkpoint are put."""
+def on_checkpoint(monkeypatch: pytest.MonkeyPatch) -> OnCheckpoint:
+    """Returns what has something done whenever the tensors of a checkpoint are put."""
     put = FolderPlace.put
 
     def plant(do: Callable[[], object]) -> None:
-        def slowly(place: FolderPlace, path: Path, name: str) -> None:
+        def planted(place: FolderPlace, path: Path, name: str) -> None:
             if name.startswith("checkpoints") and name.endswith("safetensors"):
                 do()
             put(place, path, name)
 
-        monkeypatch.setattr(FolderPlace, "put", slowly)
+        monkeypatch.setattr(FolderPlace, "put", planted)
 
     return plant
 
 
-def test_its_checkpoint_is_there_before_its_claim_is_given_back(
-    store: Path, tmp_path: Path, on_checkpoint: Callable[[Callable[[], object]], None]
+@pytest.mark.parametrize("steps", [1, pytest.param(STEPS + 2, marks=pytest.mark.slow)])
+def test_another_machine_goes_on_with_the_next_step_to_the_same_bytes(
+    steps: int, store: Path, tmp_path: Path
+) -> None:
+    _, said = stopped(tmp_path, steps, store)
+    assert said.endswith("this training goes on from there")
+    another_machine(tmp_path)
+    log = go_on(tmp_path, store)
+    epoch, step = (steps - 1) // STEPS + 1, (steps - 1) % STEPS + 1
+    assert log.notes == [f"continuing in epoch {epoch} after step {step}"]
+    assert checkpoints(store) == []
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    do_spec(whole / "small.yaml", SMALL)
+    one, two = left_in(tmp_path), left_in(whole)
+    assert (one.dump, one.tensors) == (two.dump, two.tensors)
+    assert one.litter == ()
+
+
+def test_what_is_there_is_there_before_the_claim_is_given_back(
+    store: Path, tmp_path: Path, on_checkpoint: OnCheckpoint
 ) -> None:
     claims: list[int] = []
-    at_work = "SELECT count(*) FROM claims"
-    on_checkpoint(lambda: claims.append(ask(tmp_path, at_work)[0][0]))
-    stopped_after(tmp_path, STEPS, store)
-    assert claims
-    assert set(claims) == {1}
-    assert len(checkpoints(store)) == 1
+    on_checkpoint(lambda: claims.append(ask(tmp_path, "SELECT count(*) FROM claims")[0][0]))
+    stopped(tmp_path, STEPS + 1, store)
+    assert claims == [1, 1]
+    assert len(checkpoints(store)) == 2
 
 
-def test_a_store_that_hangs_is_left_and_that_is_said(
-    store: Path,
-    tmp_path: Path,
-    on_checkpoint: Callable[[Callable[[], object]], None],
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.slow
+def test_a_damaged_one_costs_what_it_saved(store: Path, tmp_path: Path) -> None:
+    stopped(tmp_path, STEPS + 2, store)
+    another_machine(tmp_path)
+    (blob,) = store.glob("checkpoints/*/*-within/*.safetensors")
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    log = go_on(tmp_path, store)
+    assert log.notes[-1] == "continuing after epoch 1"
+    assert any("-within at" in note and "is damaged" in note for note in log.notes)
+
+
+def test_a_place_that_hangs_is_left_and_that_is_said(
+    store: Path, tmp_path: Path, on_checkpoint: OnCheckpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_go_on = threading.Event()
     on_checkpoint(lambda: may_go_on.wait(SECONDS))
-    monkeypatch.setattr(uploads.Uploads.hurry, "__defaults__", (0.05,))
-    log = stopped_after(tmp_path, STEPS, store)
+    monkeypatch.setattr(Uploads.hurry, "__defaults__", (0.05,))
+    log, said = stopped(tmp_path, STEPS + 2, store)
     may_go_on.set()
     late = f"no time was left to put everything to {store}: what is not there lies in .runner/"
     assert log.notes == [late]
+    assert said.endswith("this training goes on from there")
     assert checkpoints(store) == []
     assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]
+    assert go_on(tmp_path, store).notes == ["continuing in epoch 2 after step 2"]
+
+
+def full(store: Path) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("do", "said_of_it"),
+    [
+        (full, ["nothing can be put to {store} (OSError: [Errno 28] No space left on device)"]),
+        pytest.param(
+            lambda store: shutil.rmtree(store, ignore_errors=True),
+            ["{store} cannot be reached (", "artifact lies in .runner/ and could not be put"],
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["full", "gone"],
+)
+def test_a_place_that_is_full_or_gone_is_said_and_what_lies_here_is_used(
+    do: Callable[[Path], object],
+    said_of_it: list[str],
+    store: Path,
+    tmp_path: Path,
+    on_checkpoint: OnCheckpoint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience, "WAITS", ())
+    on_checkpoint(lambda: do(store))
+    log, said = stopped(tmp_path, 2, store)
+    assert said.endswith("this training goes on from there")
+    assert len(log.notes) == len(said_of_it)
+    for note, text in zip(log.notes, said_of_it, strict=True):
+        assert text.format(store=store) in note
+    log, _ = do_spec(tmp_path / "small.yaml", SMALL)
+    assert log.notes == ["continuing in epoch 1 after step 2"]

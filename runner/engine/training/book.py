@@ -15,9 +15,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+from runner.artifacts.checkpoints import share_checkpoint
 from runner.artifacts.exchange import share
-from runner.artifacts.state_folder import remove_state
-from runner.artifacts.states import WITHIN
 from runner.core.artifacts import checkpoint_name, weights_name
 from runner.core.errors import ClaimLost
 from runner.core.moments import reached
@@ -58,8 +57,8 @@ class Book:
         self._pending: list[EpochRecord] = []
         self._first: int | None = None
         self._last = 0
-        self._saved_epoch, self._is_within = before[-1].last if before else 0, False
-        self._flushed = self._saved = time.monotonic()
+        self._saved = (before[-1].last if before else 0), 0  # epoch, steps of the next one
+        self._flushed = self._saved_at = time.monotonic()
         self._writes: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
         self._settled = set(task.finished_readers)
 
@@ -124,7 +123,7 @@ class Book:
 
     def checkpoint(self, state: TrainState) -> None:
         """Write a checkpoint when enough finished epochs would be lost without one."""
-        if time.monotonic() - self._saved >= self._context.checkpoint_seconds:
+        if time.monotonic() - self._saved_at >= self._context.checkpoint_seconds:
             self._checkpoint(state, None, goes_on=True)
 
     def stop(self, training: Training) -> None:
@@ -134,7 +133,7 @@ class Book:
         """
         try:
             started = training.started_epoch()
-            if started is not None or training.state.epoch > self._saved_epoch:
+            if started is not None or training.state.epoch > self._saved[0]:
                 self._checkpoint(training.state, started, goes_on=False)
             self.finish()
         except Exception as error:
@@ -149,20 +148,19 @@ class Book:
         self.flush()
         context, task = self._context, self._task
         checkpoint = packed(context, self.inputs, task, state, self.reads(), goes_on, started)
-        folder, is_within = context.artifacts.checkpoint(task.stage.key), started is not None
+        key, steps = task.stage.key, 0 if started is None else started.steps
+        folder = context.artifact_path(checkpoint_name(key, within=steps > 0))
+        place, check = (state.epoch, steps), task.check_claim
 
-        def write() -> tuple[int, bool]:
-            place, check = folder / WITHIN if is_within else folder, task.check_claim
-            with_room(context, lambda: save_checkpoint(place, checkpoint, check))
+        def write() -> tuple[int, int]:
+            with_room(context, lambda: save_checkpoint(folder, checkpoint, check))
             reached("checkpoint whole")
-            if not is_within:
-                check()
-                remove_state(folder / WITHIN)
-                share(context.artifacts, checkpoint_name(task.stage.key), check)
-            return int(checkpoint.values["epoch"]), is_within
+            check()
+            share_checkpoint(context.artifacts, key, steps > 0, check)
+            return place
 
         self._ask(write, self._note_checkpoint)
-        self._saved = time.monotonic()
+        self._saved_at = time.monotonic()
 
     def settle(self, state: TrainState) -> None:
         """Have the weights written of the readers that have just become satisfied."""
@@ -223,10 +221,11 @@ class Book:
 
     def redone(self) -> str:
         """Return what a training that is stopped now does again later."""
-        if self._is_within:
+        epoch, steps = self._saved
+        if steps:
             return "this training goes on from there"
-        if self._saved_epoch:
-            return f"this training goes on after epoch {self._saved_epoch}"
+        if epoch:
+            return f"this training goes on after epoch {epoch}"
         return "this training starts again from its first epoch"
 
     def _ask(self, write: Callable[[], T], note: Callable[[T], None]) -> None:
@@ -250,8 +249,8 @@ class Book:
                 self._writes.popleft()
         note(value)
 
-    def _note_checkpoint(self, written: tuple[int, bool]) -> None:
-        self._saved_epoch, self._is_within = written
+    def _note_checkpoint(self, written: tuple[int, int]) -> None:
+        self._saved = written
 
     def _keep_weights(
         self, state: TrainState, name: str, outcome: dict[str, Any], kept: Mapping[Any, int]

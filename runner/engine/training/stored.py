@@ -44,26 +44,38 @@ def _may_use(context: Context, stage: Train, state: StoredState) -> bool:
 
 
 def _fetch_further(context: Context, stage: Train) -> None:
-    """Bring the furthest state from the shared store, if it is further than what lies here."""
+    """Bring the furthest state from the shared store, if it is further than what lies here.
+
+    One within an epoch may turn out not to do: then it costs no more than it saves, as the furthest
+    one after an epoch is brought too.
+    """
     if context.shared is None:
         return
     here = [
-        state.epoch
+        (state.epoch, state.steps)
         for state in every_state(context.artifacts)
         if _may_use(context, stage, state)
         and (values := describe_state(state.folder)) is not None
         and has_equal_numerics(context, values)
     ]
-    furthest = max(here, default=0)
+    furthest = max(here, default=(0, 0))
     segments = {segment.key for segment in stage.trajectory.segments}
     there = [
-        (state.epoch, state.name)
+        ((state.epoch, state.steps), state.name)
         for state, values in states_elsewhere(context.artifacts, segments, stage.key, fresh=True)
         if _may_use(context, stage, state) and has_equal_numerics(context, values)
     ]
-    for epoch, name in sorted(there, reverse=True):
-        if epoch <= furthest or fetched(context, name):
+    has_one_within = False
+    for place, name in sorted(there, reverse=True):
+        is_within = place[1] > 0
+        if place <= furthest:
             return
+        if is_within and has_one_within:
+            continue
+        if fetched(context, name):
+            if not is_within:
+                return
+            has_one_within = True
 
 
 def tensors_at_start(context: Context, states: Sequence[StoredState]) -> frozenset[str]:

@@ -1,0 +1,206 @@
+"""Checkpoints in a shared store: those after an epoch, and those within one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shared_stores import blobs, machine, notes
+from state_values import STATE_VALUES
+
+from runner.artifacts import state_folder
+from runner.artifacts.checkpoints import remove_checkpoints, share_checkpoint
+from runner.artifacts.exchange import described_elsewhere, fetch, settle
+from runner.artifacts.folder import Artifacts
+from runner.artifacts.hashes import file_digest
+from runner.artifacts.shared_contents import clear_shared, shared_contents
+from runner.artifacts.state_folder import describe_state, put_state
+from runner.artifacts.states import (
+    every_state,
+    readers_of_checkpoints,
+    resume_points,
+    states_elsewhere,
+    stored_states,
+)
+from runner.core.artifacts import checkpoint_name, checkpoint_names
+from runner.core.errors import ClaimLost
+
+KEY = "training"
+WITHIN = checkpoint_name(KEY, within=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "shared").mkdir()
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def new_machine(tmp_path: Path, root: Path) -> Callable[[str], Artifacts]:
+    """Makes a machine with a `.runner/` of its own."""
+    return lambda name: machine(tmp_path / name / ".runner", root)
+
+
+@pytest.fixture
+def here(new_machine: Callable[[str], Artifacts]) -> Artifacts:
+    return new_machine("here")
+
+
+@pytest.fixture
+def there(new_machine: Callable[[str], Artifacts]) -> Artifacts:
+    return new_machine("there")
+
+
+def write(artifacts: Artifacts, epoch: int, steps: int = 0, **values: Any) -> None:
+    """Write a checkpoint."""
+
+    def tensors(path: Path) -> str:
+        path.write_text(f"tensors {artifacts.folder} {epoch} {steps}")
+        return file_digest(path)
+
+    started = {"started": {"losses": [0.5] * steps}} if steps else {}
+    folder = artifacts.path(checkpoint_name(KEY, within=steps > 0))
+    put_state(folder, {**STATE_VALUES, **started, "epoch": epoch, **values}, tensors)
+
+
+def put(artifacts: Artifacts, epoch: int, steps: int = 0, **values: Any) -> None:
+    """Write a checkpoint and have it put to the store."""
+    write(artifacts, epoch, steps, **values)
+    share_checkpoint(artifacts, KEY, steps > 0)
+    settle(artifacts, checkpoint_names(KEY))
+
+
+def places(artifacts: Artifacts) -> list[tuple[int, int]]:
+    """Return which checkpoints the store has: epoch, and steps of the next."""
+    found = states_elsewhere(artifacts, {"seg"}, fresh=True)
+    return sorted((state.epoch, state.steps) for state, _ in found)
+
+
+def test_one_within_an_epoch_is_shared_beside_the_one_after_an_epoch(
+    here: Artifacts, there: Artifacts
+) -> None:
+    put(here, 3)
+    put(here, 3, 7)
+    assert places(there) == [(3, 0), (3, 7)]
+    assert fetch(there, WITHIN)
+    (state,) = every_state(there)
+    assert (state.name, state.epoch, state.steps, state.stage) == (WITHIN, 3, 7, KEY)
+    assert describe_state(state.folder) == describe_state(here.path(WITHIN))
+    assert readers_of_checkpoints(there) == {KEY: ["one", "two"]}
+    assert notes(there) == []
+
+
+def test_plans_are_made_without_those_within_epochs(here: Artifacts, there: Artifacts) -> None:
+    put(here, 3, 7)
+    assert list(stored_states(here)) == []
+    assert list(resume_points(here, {"seg": None})) == []
+    assert list(resume_points(there, {"seg": None})) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        ((3, 7), (3, 2), (3, 7)),
+        ((3, 7), (2, 9), (3, 7)),
+        ((3, 7), (3, 8), (3, 8)),
+        ((3, 7), (4, 1), (4, 1)),
+    ],
+)
+def test_of_two_within_epochs_the_further_one_stays(
+    before: tuple[int, int],
+    after: tuple[int, int],
+    left: tuple[int, int],
+    here: Artifacts,
+    there: Artifacts,
+) -> None:
+    put(here, *before)
+    put(there, *after)
+    assert places(here) == [left]
+
+
+def test_one_within_that_serves_no_such_machine_gives_way_to_one_that_does(
+    here: Artifacts, there: Artifacts
+) -> None:
+    """Else a training whose epochs take longer than a job would never get on, with another torch.
+
+    A checkpoint after an earlier epoch leaves it: that does not stand in its way.
+    """
+    put(here, 3, 7)
+    put(there, 2, numerics={"threads": 2})
+    assert places(here) == [(2, 0), (3, 7)]
+    put(there, 2, 9, numerics={"threads": 2})
+    assert places(here) == [(2, 0), (2, 9)]
+
+
+@pytest.mark.parametrize(("epoch", "left"), [(4, [(4, 0)]), (3, [(3, 0), (3, 7)])])
+def test_one_after_an_epoch_replaces_one_within_that_is_not_further(
+    epoch: int, left: list[tuple[int, int]], here: Artifacts, there: Artifacts, root: Path
+) -> None:
+    put(here, 3, 7)
+    put(there, epoch)
+    assert places(here) == left
+    assert len(blobs(root)) == len(left)
+    assert [(each.epoch, each.steps) for each in every_state(there)] == [(epoch, 0)]
+    put(here, epoch)
+    assert [(each.epoch, each.steps) for each in every_state(here)] == [(epoch, 0)]
+
+
+def test_whoever_lost_a_claim_neither_puts_nor_removes_one(
+    here: Artifacts, there: Artifacts
+) -> None:
+    def lost() -> None:
+        raise ClaimLost("gone")
+
+    put(here, 3, 7)
+    for place in ((4, 1), (5, 0)):
+        write(there, *place)
+        share_checkpoint(there, KEY, place[1] > 0, lost)
+    settle(there, checkpoint_names(KEY))
+    assert places(here) == [(3, 7)]
+
+
+def test_with_their_training_both_go(here: Artifacts, there: Artifacts, root: Path) -> None:
+    put(here, 3)
+    put(here, 3, 7)
+    remove_checkpoints(there, [KEY])
+    settle(there, checkpoint_names(KEY))
+    assert [each for each in root.rglob("*") if each.is_file()] == []
+    remove_checkpoints(here, [KEY])
+    assert list(every_state(here)) == []
+
+
+def test_both_are_listed_and_cleared_as_checkpoints(here: Artifacts) -> None:
+    put(here, 3)
+    put(here, 3, 7)
+    counts = {each.kind: each.count for each in shared_contents(here)}
+    assert counts["checkpoints"] == 4
+    (removed,) = clear_shared(here, ["checkpoints"])
+    assert removed.count == 4
+    assert places(here) == []
+
+
+def test_versions_that_know_none_within_epochs_take_it_for_nothing(
+    here: Artifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ask for the format of those after epochs."""
+    put(here, 3, 7)
+    (text,) = described_elsewhere(here, [WITHIN]).values()
+    assert json.loads(text)["format"] == 5
+    monkeypatch.setattr(state_folder, "WITHIN_FORMAT", state_folder.FORMAT)
+    assert places(here) == []
+    assert list(every_state(here)) == []
+
+
+def test_a_damaged_one_is_named_and_those_beside_it_are_used(
+    here: Artifacts, there: Artifacts, root: Path
+) -> None:
+    put(here, 3)
+    put(here, 3, 7)
+    (blob,) = (each for each in blobs(root) if "within" in str(each))
+    blob.write_bytes(b"other")
+    assert not fetch(there, WITHIN)
+    assert fetch(there, checkpoint_name(KEY))
+    assert [(each.epoch, each.steps) for each in every_state(there)] == [(3, 0)]
+    (note,) = notes(there)
+    assert f"{KEY}-within at the-store is damaged" in note
