@@ -120,20 +120,23 @@ def planned(text):
 
 
 @pytest.mark.data
-@pytest.mark.slow(100)
+@pytest.mark.slow(60)
 def test_the_story_of_the_eleven_classes(tmp_path):
     console = block("<!-- story -->", "console")
     source = Path(os.environ["RUNNER_DATA"]) / "caltech101" / "101_ObjectCategories"
     outputs = re.split(r"^\$ (.*)\n", console, flags=re.M)[1:]
     for name in outputs[1].split():
         shutil.copytree(source / name, tmp_path / "eleven" / name)
+    spec = tmp_path / "eleven.yaml"
     for command, shown in zip(outputs[::2], outputs[1::2], strict=True):
+        if command.startswith("runner run"):  # fewer epochs than the reader's, which take minutes
+            spec.write_text(spec.read_text().replace("epochs: 20", "epochs: 8"))
         printed = run_shell(command, tmp_path)
         if command.startswith(("ls", "cat", "runner new")):
             assert printed == shown
         elif command.startswith("runner run"):
             assert without_numbers(printed) == without_numbers(shown)
-            assert max(float(each) for each in NUMBER.findall(printed)) > 0.7
+            assert max(float(each) for each in NUMBER.findall(printed)) > 0.6
         elif command.startswith("runner plan"):
             fixed, there = (planned(text) for text in (shown, printed))
             assert fixed.pop() == "…"
