@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benches import Bench, Draws, plain_records, reading_of
+from benches import CPU, Bench, Draws, plain_records, reading_of
 from test_resume import (
     STEPS,
     checkpoint_of,
@@ -25,8 +25,9 @@ from runner.core.artifacts import checkpoint_name
 from runner.core.errors import Interrupted
 from runner.core.stages import Train
 from runner.engine.job import StageJob
+from runner.engine.numerics import begin_numerics
 from runner.engine.training.checkpoint import load_checkpoint
-from runner.engine.training.stored import states_on_path
+from runner.engine.training.stored import states_on_path, tensors_at_start
 
 
 def stopped(bench: Bench, steps: int, attempt: int = 1) -> str:
@@ -153,7 +154,7 @@ def test_where_it_cannot_be_used_the_checkpoint_before_is(
 
 def test_why_both_cannot_be_used_is_said_once(bench: Bench) -> None:
     stopped(bench, 2 * STEPS + 1)
-    bench.options["numerics"] = {"device": "cpu", "threads": 8}
+    bench.options["numerics"] = OTHER
     outcome = bench.do("train", 2)
     assert reading_of(outcome)["reads"] == [[2, 1, 5]]
     assert len(bench.notes) == 1, bench.notes
@@ -164,17 +165,44 @@ def test_under_other_numerics_the_checkpoint_before_is_continued_also_where_that
 ) -> None:
     """Of the steps within an epoch no record tells how they were computed."""
     stopped(bench, 2 * STEPS + 1)
-    bench.options |= {"numerics": {"device": "cpu", "threads": 8}, "accept_mixed": True}
+    bench.options |= {"numerics": OTHER, "accept_mixed": True}
     outcome = bench.do("train", 2)
     assert reading_of(outcome)["reads"] == [[1, 1, 2], [2, 3, 5]]
     assert bench.notes[-1] == "continuing after epoch 2"
 
 
 AFTER, WITHIN = "checkpoints/other", "checkpoints/other-within"
+OTHER = {"device": "cpu", "threads": 8}
+
+
+def brought(
+    bench: Bench, there: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Return what a training brings from a shared store, by epochs and steps of what is there."""
+    stage, context = bench.stage("train"), bench.context()
+    assert isinstance(stage, Train)
+    segment = stage.trajectory.segments[0].key
+    found = [
+        StoredState(Path("elsewhere"), segment, epoch, "other", steps) for epoch, steps in there
+    ]
+
+    def told(state: StoredState) -> dict[str, Any]:
+        started = {"started": {"losses": [0.5] * state.steps}} if state.steps else {}
+        return {"numerics": begin_numerics(CPU).of_machine(), **started}
+
+    asked: list[str] = []
+    where = "runner.engine.training.stored"
+    pairs = [(each, told(each)) for each in found]
+    monkeypatch.setattr(f"{where}.states_elsewhere", lambda *given, **named: pairs)
+    monkeypatch.setattr(f"{where}.fetched", lambda context, name: asked.append(name) is None)
+    shared: Any = object()
+    job = StageJob(stage, 2, lambda records: None, lambda ranges: True, {})
+    states_on_path(replace(context, shared=shared), job)
+    return asked
 
 
 @pytest.mark.parametrize(
-    ("there", "brought"),
+    ("there", "names"),
     [
         ([(1, 0)], []),
         ([(2, 0)], []),
@@ -187,30 +215,27 @@ AFTER, WITHIN = "checkpoints/other", "checkpoints/other-within"
 )
 def test_what_is_shared_is_brought_where_it_is_further(
     there: list[tuple[int, int]],
-    brought: list[str],
+    names: list[str],
     bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the furthest after an epoch, as one within an epoch may turn out not to do."""
     bench.options["checkpoint_seconds"] = 1e6
     stopped(bench, 2 * STEPS + 1)
-    stage, context = bench.stage("train"), bench.context()
-    assert isinstance(stage, Train)
-    segment = stage.trajectory.segments[0].key
-    found = [
-        StoredState(Path("elsewhere"), segment, epoch, "other", steps) for epoch, steps in there
-    ]
-    values = {"numerics": dict(context.numerics)}
-    asked: list[str] = []
-    where = "runner.engine.training.stored"
-    monkeypatch.setattr(
-        f"{where}.states_elsewhere", lambda *given, **named: [(each, values) for each in found]
-    )
-    monkeypatch.setattr(f"{where}.fetched", lambda context, name: asked.append(name) is None)
-    shared: Any = object()
-    job = StageJob(stage, 2, lambda records: None, lambda ranges: True, {})
-    states_on_path(replace(context, shared=shared), job)
-    assert asked == brought
+    assert brought(bench, there, monkeypatch) == names
+
+
+def test_none_within_an_epoch_counts_under_other_numerics_also_where_others_are_accepted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that lies here, nor one that is shared, nor for how the weights are begun."""
+    bench.options["checkpoint_seconds"] = 1e6
+    stopped(bench, 2 * STEPS + 1)
+    states = list(every_state(bench.context().artifacts))
+    assert len(tensors_at_start(bench.context(), states)) > 0
+    bench.options |= {"numerics": OTHER, "accept_mixed": True}
+    assert brought(bench, [(4, 1), (1, 0)], monkeypatch) == [AFTER]
+    assert tensors_at_start(bench.context(), states) == frozenset()
 
 
 def test_what_cannot_be_written_costs_the_epoch_and_is_said(

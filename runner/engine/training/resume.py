@@ -41,6 +41,7 @@ from runner.engine.training.checkpoint import (
 )
 from runner.engine.training.snapshot import copied, on_host
 from runner.engine.training.state import StartedEpoch, TrainState
+from runner.engine.training.stored import has_equal_numerics, may_mix
 
 
 def find_start(
@@ -120,14 +121,12 @@ def _refusal(
         written: weights of satisfied readers that it need not hold.
     """
     values = found.values
-    # of steps within an epoch, no record would tell how they were computed
-    may_mix = context.accept_mixed and "started" not in values
     hint = "" if context.accept_mixed else " (--accept-mixed goes on)"
-    if values["numerics"] != dict(context.numerics) and not may_mix:
+    if not has_equal_numerics(context, values):
         return f"was made with another device, torch, engine or threads{hint}"
     if values["inputs"]["pixels"] != inputs["pixels"]:
         return "was made with other pixels (another Pillow decoded them)"
-    if values["inputs"]["features"] != inputs["features"] and not may_mix:
+    if values["inputs"]["features"] != inputs["features"] and not may_mix(context, values):
         return f"was made with other frozen features, or without{hint}"
     if values["diverged_if"] > _limit(task):
         return "was made under a higher limit of divergence"

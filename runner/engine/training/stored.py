@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from runner.artifacts.state_folder import describe_state
+from runner.artifacts.state_folder import describe_state, steps_of
 from runner.artifacts.states import StoredState, every_state, states_elsewhere
 from runner.core.artifacts import ArtifactName
 from runner.core.stages import Train
@@ -99,7 +99,15 @@ def tensors_at_start(context: Context, states: Sequence[StoredState]) -> frozens
 
 def has_equal_numerics(context: Context, values: Mapping[str, Any]) -> bool:
     """Return whether a state, by what it says of itself, was made with numerics that will do."""
-    return values["numerics"] == dict(context.numerics) or context.accept_mixed
+    return values["numerics"] == dict(context.numerics) or may_mix(context, values)
+
+
+def may_mix(context: Context, values: Mapping[str, Any]) -> bool:
+    """Return whether a state may be gone on from under other numerics, by what it says of itself.
+
+    Of steps within an epoch, no record would tell how they were computed.
+    """
+    return context.accept_mixed and steps_of(values) == 0
 
 
 def _lies_on_path(stage: Train, name: str) -> bool:
