@@ -251,6 +251,39 @@ def test_what_cannot_be_written_costs_the_epoch_and_is_said(
     assert bench.notes == ["where this training was stopped is not kept: OSError: no space"]
 
 
+def test_a_stop_that_cannot_be_written_says_where_the_one_before_it_was(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*args: Any) -> str:
+        raise OSError(28, "No space left on device")
+
+    bench.options["checkpoint_seconds"] = 1e6
+    stopped(bench, STEPS + 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("runner.engine.training.checkpoint.write_tensors", full)
+        said = stopped(bench, STEPS, 2)
+    assert said == (
+        "stopped in epoch 3 after step 1 of 3; this training goes on in epoch 2 after step 1"
+    )
+    bench.notes.clear()
+    bench.do("train", 3)
+    assert bench.notes == ["continuing in epoch 2 after step 1"]
+    expected, _ = undisturbed("adam", tmp_path / "whole")
+    assert bench.digest() == expected.digest()
+
+
+def test_a_first_stop_that_cannot_be_written_leaves_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("runner.engine.training.checkpoint.write_tensors", full)
+    said = stopped(bench, 1)
+    assert said.endswith("this training starts again from its first epoch")
+    assert list(bench.context().artifacts.home("checkpoints").iterdir()) == []
+
+
 def test_without_a_checkpoint_no_finished_epoch_is_trained_again(bench: Bench) -> None:
     bench.options["checkpoint_seconds"] = 1e6
     stopped(bench, 3 * STEPS + 2)

@@ -95,7 +95,7 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
         load_state(network, own_state(network_for(context, settings, images)))
     reached("start of a training found")
     task.store_ranges(_to_read(task, state, before))
-    book = Book(context, task, inputs, before)
+    book = Book(context, task, inputs, before, 0 if state.started is None else state.started.steps)
     training = Training(context, settings, task.stage.readers, samples, state)
     if common is not None and task.stage.unshared == SHARED:
         training.part = common.part_of(network)

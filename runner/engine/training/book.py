@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from runner.artifacts.checkpoints import share_checkpoint
 from runner.artifacts.exchange import share
 from runner.core.artifacts import checkpoint_name, weights_name
-from runner.core.errors import ClaimLost
 from runner.core.moments import reached
 from runner.core.reader import kept_epochs
 from runner.core.records import EpochRange, EpochRecord, Produced, as_lists, clipped
@@ -29,7 +28,7 @@ from runner.engine.network.build import described
 from runner.engine.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from runner.engine.training.loop import Training
 from runner.engine.training.resume import joined, only_on_disk, packed, with_written
-from runner.engine.training.retention import is_kept, keep_state, with_room
+from runner.engine.training.retention import is_kept, keep_state, told, with_room
 from runner.engine.training.snapshot import moment_on, read_beside
 from runner.engine.training.state import StartedEpoch, TrainState
 
@@ -51,13 +50,18 @@ class Book:
         task: StageJob[Train],
         inputs: Mapping[str, str],
         before: Sequence[EpochRange],
+        steps: int = 0,
     ) -> None:
+        """Begin where a training begins: with epochs that were read before, and steps of the next.
+
+        Both lie in a state, as does what is written later: the training goes on from there.
+        """
         self._context, self._task, self.inputs = context, task, inputs
         self._before = before
         self._pending: list[EpochRecord] = []
         self._first: int | None = None
         self._last = 0
-        self._saved = (before[-1].last if before else 0), 0  # epoch, steps of the next one
+        self._saved = self._stopped = (before[-1].last if before else 0), steps
         self._flushed = self._saved_at = time.monotonic()
         self._writes: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
         self._settled = set(task.finished_readers)
@@ -133,7 +137,8 @@ class Book:
         """
         try:
             started = training.started_epoch()
-            if started is not None or training.state.epoch > self._saved[0]:
+            self._stopped = training.state.epoch, 0 if started is None else started.steps
+            if self._stopped > self._saved:
                 self._checkpoint(training.state, started, goes_on=False)
             self.finish()
         except Exception as error:
@@ -217,13 +222,15 @@ class Book:
             self._ask(write, lambda note: None)
             self.finish()
         else:
-            context.writer.leave(name, lambda: _told(write))
+            context.writer.leave(name, lambda: told(write))
 
     def redone(self) -> str:
         """Return what a training that is stopped now does again later."""
         epoch, steps = self._saved
-        if steps:
+        if steps and self._saved == self._stopped:
             return "this training goes on from there"
+        if steps:
+            return f"this training goes on in epoch {epoch + 1} after step {steps}"
         if epoch:
             return f"this training goes on after epoch {epoch}"
         return "this training starts again from its first epoch"
@@ -285,13 +292,3 @@ class Book:
         reached("weights written, not recorded")
         share(self._context.artifacts, artifact, check)  # before a checkpoint that counts on them
         return Produced(artifact, digest, size)
-
-
-def _told(write: Callable[[], str]) -> str:
-    """Write what only saves work; return what a person should know, or ""."""
-    try:
-        return write()
-    except ClaimLost:
-        return ""
-    except Exception as error:
-        return f"the state at the end of a training is not kept: {type(error).__name__}: {error}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from runner.artifacts.cache import ON_A_FULL_DISK
-from runner.core.errors import is_full_disk
+from runner.core.errors import ClaimLost, is_full_disk
 from runner.core.moments import reached
 from runner.core.stages import Stage, Train
 from runner.engine.context import Context
@@ -71,6 +71,16 @@ def keep_state(
             raise
         return "the disk is full: no later training can go on from the end of this one"
     return ""
+
+
+def told(write: Callable[[], str]) -> str:
+    """Write what only saves work; return what a person should know, or ""."""
+    try:
+        return write()
+    except ClaimLost:
+        return ""
+    except Exception as error:
+        return f"the state at the end of a training is not kept: {type(error).__name__}: {error}"
 
 
 def with_room(context: Context, write: Callable[[], T], folder: Path | None = None) -> T:
