@@ -73,6 +73,14 @@ def code_file(folder: Path) -> Path:
     return folder / CODE
 
 
+def names_in(folder: Path) -> list[str]:
+    """Return what lies in a folder; nothing where it is none, or another process has removed it."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def folder_bytes(folder: Path) -> int:
     """Return the size of `.runner/` in bytes; what vanishes meanwhile is not counted."""
     total = 0
@@ -118,8 +126,7 @@ class Artifacts:
         for name in names:
             parsed = ArtifactName.parse(name)
             if parsed.kind not in listed:
-                home = self.home(parsed.kind)
-                listed[parsed.kind] = frozenset(os.listdir(home) if home.is_dir() else ())
+                listed[parsed.kind] = frozenset(names_in(self.home(parsed.kind)))
             if f"{parsed.file}{SUFFIXES.get(parsed.kind, '')}" in listed[parsed.kind]:
                 yield name
 

@@ -9,7 +9,7 @@ import contextlib
 import time
 
 from runner.artifacts.atomic import ABANDONED_SECONDS
-from runner.artifacts.folder import Artifacts
+from runner.artifacts.folder import Artifacts, names_in
 
 FILE = "values.json"
 
@@ -22,8 +22,8 @@ def abandoned_values(artifacts: Artifacts) -> set[str]:
     home = artifacts.home("checkpoints")
     oldest = time.time() - ABANDONED_SECONDS
     found: set[str] = set()
-    for folder in home.iterdir() if home.is_dir() else ():
+    for name in names_in(home):
         with contextlib.suppress(OSError):  # of a training, or another process has removed it
-            if (folder / FILE).stat().st_mtime < oldest:
-                found.add(folder.name)
+            if (home / name / FILE).stat().st_mtime < oldest:
+                found.add(name)
     return found

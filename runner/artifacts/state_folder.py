@@ -48,7 +48,8 @@ def put_state(
     """Write a state to ``folder`` and remove the one before it.
 
     The tensors' file is named after its digest: of two processes that write the same state, the
-    JSON of one never speaks of the tensors of the other.
+    JSON of one never speaks of the tensors of the other. Where another process, for lack of room,
+    removes the folder meanwhile, all of it is written again, once.
 
     Args:
         folder: of the state.
@@ -59,6 +60,20 @@ def put_state(
     Raises:
         OSError: when the disk is full; the one before it is kept, and nothing else.
     """
+    try:
+        _put(folder, values, write, check)
+    except FileNotFoundError:
+        if not folder.parent.is_dir():  # more than this one was removed
+            raise
+        _put(folder, values, write, check)
+
+
+def _put(
+    folder: Path,
+    values: Mapping[str, Any],
+    write: Callable[[Path], str],
+    check: Callable[[], None],
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     epoch = f"epoch-{values['epoch']}"
     tensors, name = partial_path(folder / epoch), ""
@@ -141,13 +156,15 @@ def whole_state(folder: Path) -> tuple[Mapping[str, Any], Path] | None:
     The tensors are read once, to verify their checksum.
     """
     values = describe_state(folder)
-    if values is None:
-        return None
-    path = folder / str(values["file"])
-    try:
-        return (values, path) if file_digest(path) == values["sha256"] else None
-    except (OSError, KeyError):
-        return None
+    while values is not None:
+        path = folder / str(values["file"])
+        with contextlib.suppress(OSError, KeyError):
+            if file_digest(path) == values["sha256"]:
+                return values, path
+        before, values = values, describe_state(folder)
+        if values == before:  # else another process has just replaced it
+            return None
+    return None
 
 
 def is_described(values: object) -> bool:
@@ -181,15 +198,33 @@ def describe_state(folder: Path) -> Mapping[str, Any] | None:
 
     Whether the tensors are whole is not looked at.
     """
+    text, before = _description(folder), ""
+    while text != before:  # another process may just have replaced it, and removed its tensors
+        values = _described(folder, text)
+        if values is not None:
+            return values
+        text, before = _description(folder), text
+    return None
+
+
+def _description(folder: Path) -> str:
+    """Return the text of the JSON in ``folder``, "" where none can be read."""
     try:
-        values = json.loads((folder / CHECKPOINT).read_text())
+        return (folder / CHECKPOINT).read_text()
+    except (OSError, ValueError):
+        return ""
+
+
+def _described(folder: Path, text: str) -> Mapping[str, Any] | None:
+    """Return what a state says of itself, None where its tensors do not lie beside."""
+    try:
+        values = json.loads(text)
         name = str(values["file"])
         is_there = is_described(values) and (folder / name).exists()
-        if name != Path(name).name:  # it lies beside, whatever a file from elsewhere says
-            return None
-        return values if is_there else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    is_beside = name == Path(name).name  # whatever a file from elsewhere says
+    return values if is_there and is_beside else None
 
 
 def remove_state(folder: Path) -> None:

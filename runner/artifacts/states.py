@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts.exchange import described_elsewhere, elsewhere, names_elsewhere
-from runner.artifacts.folder import CHECKPOINT, Artifacts
+from runner.artifacts.folder import CHECKPOINT, Artifacts, names_in
 from runner.artifacts.state_folder import (
     describe_state,
     read_description,
@@ -129,7 +129,7 @@ def state_name_of(folder: Path) -> str:
 
 
 def _folders(home: Path) -> list[Path]:
-    return list(home.iterdir()) if home.is_dir() else []
+    return [home / name for name in names_in(home)]
 
 
 def names_of_states(artifacts: Artifacts) -> frozenset[str]:

@@ -11,6 +11,7 @@ from runner.artifacts.folder import (
     folder_bytes,
     hashes_folder,
     layouts_file,
+    names_in,
     transparent_file,
 )
 
@@ -59,3 +60,10 @@ def test_unfinished_folder_does_not_count(tmp_path: Path) -> None:
     assert not artifacts.lies_there("states/s-3")
     (artifacts.path("states/s-3") / "checkpoint.json").write_text("{}")
     assert artifacts.lies_there("states/s-3")
+
+
+def test_names_in_what_is_no_folder_or_gone_are_none(tmp_path: Path) -> None:
+    """It is one system call: whoever asks first whether it is there may come too late."""
+    (tmp_path / "file").write_text("")
+    assert names_in(tmp_path) == ["file"]
+    assert names_in(tmp_path / "file") == names_in(tmp_path / "gone") == []

@@ -160,6 +160,58 @@ def test_two_that_write_one_state_leave_that_of_one(
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    "when", ["tensors written, not renamed", "tensors in place, not described"]
+)
+def test_a_state_whose_folder_another_process_removes_meanwhile_is_written_again(
+    when: str, tmp_path: Path
+) -> None:
+    """As one does that needs room, and finds there what this process is about to replace."""
+    folder = tmp_path / "state"
+    save_checkpoint(folder, filled(1.0))
+    with at_moment(when, lambda: shutil.rmtree(folder)):
+        save_checkpoint(folder, filled(2.0))
+    found = load_checkpoint(folder)
+    assert found is not None
+    assert found.values["value"] == 2.0
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "when", ["tensors written, not renamed", "tensors in place, not described"]
+)
+def test_a_state_is_not_written_again_where_all_of_the_folder_is_gone(
+    when: str, tmp_path: Path
+) -> None:
+    home = tmp_path / "states"
+    with at_moment(when, lambda: shutil.rmtree(home)), pytest.raises(FileNotFoundError):
+        save_checkpoint(home / "state", filled(1.0))
+    assert not home.exists()
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_checkpoint(tmp_path, filled(1.0))
+
+    def then_replaced(name: str, where: Any, epoch: int) -> None:
+        real = getattr(where, name)
+
+        def replaced_before(*args: Any) -> Any:
+            monkeypatch.setattr(where, name, real)
+            save_checkpoint(tmp_path, filled(float(epoch), epoch))
+            return real(*args)
+
+        monkeypatch.setattr(where, name, replaced_before)
+
+    then_replaced("_described", state_folder, 2)
+    then_replaced("file_digest", state_folder, 3)
+    then_replaced("load_file", module, 4)
+    found = load_checkpoint(tmp_path)
+    assert found is not None
+    assert (found.values["epoch"], found.values["value"]) == (4, 4.0)
+
+
 def test_the_checkpoint_before_is_removed(tmp_path: Path) -> None:
     for epoch, value in ((1, 1.0), (2, 1.0), (2, 2.0), (2, 2.0), (3, 2.0)):
         save_checkpoint(tmp_path, filled(value, epoch))

@@ -56,13 +56,15 @@ def save_checkpoint(
 def load_checkpoint(folder: Path) -> Checkpoint | None:
     """Return the checkpoint in ``folder``, or None when there is no whole one."""
     found = whole_state(folder)
-    if found is None:
-        return None
-    values, path = found
-    try:
-        return Checkpoint(load_file(path), values)
-    except (OSError, ValueError, KeyError, SafetensorError):
-        return None
+    while found is not None:
+        values, path = found
+        try:
+            return Checkpoint(load_file(path), values)
+        except (OSError, ValueError, KeyError, SafetensorError):
+            before, found = found, whole_state(folder)
+            if found == before:  # else another process has just replaced it
+                return None
+    return None
 
 
 def save_weights(
