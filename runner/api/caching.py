@@ -7,7 +7,7 @@ database.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,9 +122,16 @@ def _other_databases(home: Workspace) -> set[str]:
         identity
         for path in (beside.iterdir() if home.folder.is_dir() else ())
         if path.is_file()
-        and not (cleared.is_file() and path.samefile(cleared))
+        and not _is_same(path, cleared)
         and (identity := identity_in(path)) is not None
     }
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file; the log of another database may just vanish."""
+    with suppress(FileNotFoundError):
+        return path.samefile(other)
+    return False
 
 
 def _refuse_at_work(home: Workspace) -> None:

@@ -7,13 +7,14 @@ by identities.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.artifacts.folder import CODE, HASHES, LAYOUTS, OF_ONE_DATABASE
+from runner.artifacts.folder import CODE, HASHES, LAYOUTS, OF_ONE_DATABASE, names_in
 from runner.core.errors import UsageError
 
 KINDS = {
@@ -29,6 +30,9 @@ KINDS = {
     LAYOUTS: "shapes of networks and digests of weights",
     CODE: "digests of the modules of components and engine",
 }
+
+PUT_MEANWHILE = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+"""Errors of removing a folder into which one who plans, and holds no lock, has just written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +79,26 @@ def clear(folder: Path, kinds: Iterable[str], others: Collection[str]) -> list[C
         homes = _homes(folder / kind, others if kind in OF_ONE_DATABASE else ())
         taken = _contents(kind, homes)
         for home in homes:
-            if home.is_dir():
-                shutil.rmtree(home)
-            else:
-                home.unlink(missing_ok=True)
+            _remove(home)
         if taken.count:
             removed.append(taken)
     return removed
 
 
+def _remove(home: Path) -> None:
+    """Remove a file or folder, whatever others put there or rename meanwhile."""
+    while home.is_dir():
+        try:
+            shutil.rmtree(home)
+        except OSError as error:
+            if error.errno not in PUT_MEANWHILE:
+                raise
+    home.unlink(missing_ok=True)
+
+
 def _homes(home: Path, others: Collection[str]) -> list[Path]:
     """Return the folders, or the file, that clearing a kind removes."""
-    inside = list(home.iterdir()) if others and home.is_dir() else []
+    inside = [home / name for name in names_in(home)] if others else []
     if not any(each.name in others for each in inside):
         return [home]
     return [each for each in inside if each.name not in others]

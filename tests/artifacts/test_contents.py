@@ -1,6 +1,8 @@
 """What lies in `.runner/` by kind, and what clearing it removes."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,3 +93,34 @@ def test_what_a_link_leads_to_is_not_removed(tmp_path: Path) -> None:
     assert (elsewhere / "mine" / "letter.txt").read_text() == "dear"
     assert clear(folder, ["pixels"], ()) == []
     assert not (folder / "pixels").exists()
+
+
+def test_what_others_write_while_it_is_cleared_is_removed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one who plans: it remembers digests, in files that it renames, and needs no lock."""
+    home = tmp_path / "hashes"
+    home.mkdir()
+    for name in ("a.json", "b.json.partial"):
+        (home / name).write_text("{}")
+    unlink, rmdir, calls = os.unlink, os.rmdir, [0, 0]
+
+    def renamed_before(path: Any, **options: Any) -> None:
+        calls[0] += 1
+        if calls[0] == 1:
+            os.rename(home / "b.json.partial", home / "b.json")
+            os.rename(home / "a.json", home / "c.json")
+        unlink(path, **options)
+
+    def put_before(path: Any, **options: Any) -> None:
+        calls[1] += 1
+        if calls[1] == 1:
+            (home / "d.json").write_text("{}")
+        rmdir(path, **options)
+
+    monkeypatch.setattr(os, "unlink", renamed_before)
+    monkeypatch.setattr(os, "rmdir", put_before)
+    assert [each.kind for each in clear(tmp_path, ["hashes"], ())] == ["hashes"]
+    assert not home.exists()
+    assert calls[0] > 2
+    assert calls[1] == 2
