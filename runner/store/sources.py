@@ -15,13 +15,16 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.errors import UsageError
+from runner.core.errors import StoreBusy, UsageError
 
 MOST_IN_MEMORY = 1_000_000_000
 """SQLite's own limit for a database in memory, in bytes, is a little higher."""
 
 LOGS = ("-wal", "-journal")
 """What SQLite puts behind a file's name for what is not in the file yet, or no longer valid."""
+
+TRIES = 10
+"""How often a file is copied that is written meanwhile, without locks that tell of it."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,12 @@ def fits_in_memory(path: Path) -> bool:
 def copied_to_memory(path: Path) -> Source:
     """Return a copy of a database with all that was committed to it, in memory.
 
+    What is written while it is copied, by a process that has just begun, would be a part of it: then
+    it is copied anew.
+
     Raises:
         UsageError: when it is too large for that.
+        StoreBusy: when it is written each time.
         sqlite3.Error: when it cannot be read.
     """
     if not fits_in_memory(path):
@@ -76,12 +83,38 @@ def copied_to_memory(path: Path) -> Source:
             f"{path} cannot be read where it is and is too large to be copied to memory",
             hint="copy it, with what lies beside it, into a folder that can be written",
         )
+    for _ in range(TRIES):
+        if has_log_beside(path) and Path(f"{path}-shm").exists():
+            # the processes that write it have their locks there; reading needs no right to write
+            with suppress(sqlite3.OperationalError):
+                return _in_memory(f"{path.absolute().as_uri()}?mode=ro")
+        before = _stamps(path)
+        try:
+            copy = _copied(path)
+        except sqlite3.Error:
+            if _stamps(path) == before:
+                raise
+            continue
+        if _stamps(path) == before:
+            return copy
+        copy.close()
+    raise StoreBusy(f"{path} is written each time that it is copied")
+
+
+def _stamps(path: Path) -> dict[str, tuple[int, int, int]]:
+    """Return what changes when a file or a log beside it does."""
+    found = {}
+    for name in (str(path), *(f"{path}{log}" for log in LOGS)):
+        with suppress(FileNotFoundError):
+            stat = os.stat(name)
+            found[name] = stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return found
+
+
+def _copied(path: Path) -> Source:
+    """Return a copy of a file that nobody writes meanwhile."""
     if not has_log_beside(path):
         return _in_memory(immutable(path).uri)
-    if Path(f"{path}-shm").exists():
-        # the processes that write it have their locks there; reading needs no right to write
-        with suppress(sqlite3.OperationalError):
-            return _in_memory(f"{path.absolute().as_uri()}?mode=ro")
     with tempfile.TemporaryDirectory(prefix="runner-read-") as folder:
         copy = Path(folder) / "copy.db"
         shutil.copyfile(path, copy)

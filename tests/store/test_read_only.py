@@ -10,7 +10,8 @@ from read_only import locked
 from recorded import do_run, want
 
 import runner
-from runner.core.errors import UsageError
+from runner.core.errors import StoreBusy, UsageError
+from runner.store import sources
 from runner.store.checking import check_everything
 from runner.store.database import HEAD, Database, open_database
 from runner.store.queries import run_rows
@@ -164,6 +165,31 @@ def test_what_a_process_at_work_has_just_written_is_seen(packed: Path) -> None:
     assert len(run_rows(database)) == 2
     do_run(writer, "r2")
     database.close(), writer.close()
+
+
+@pytest.mark.parametrize("times", [1, sources.TRIES])
+def test_what_is_written_while_it_is_copied_is_copied_anew(
+    times: int, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process begins, writes and ends after it was seen that there is no log."""
+    real, calls = sources._in_memory, []
+
+    def written_meanwhile(source: str) -> sources.Source:
+        calls.append(source)
+        found = real(source)
+        if len(calls) <= times:
+            with open_database(packed) as writer:
+                want(writer, ["r1", *(f"r{number + 2}" for number in range(len(calls)))])
+        return found
+
+    monkeypatch.setattr(sources, "_in_memory", written_meanwhile)
+    if times == sources.TRIES:
+        with pytest.raises(StoreBusy, match=r"results\.db is written each time that it is copied"):
+            open_database(packed, read_only=True, is_written=True)
+        return
+    with open_database(packed, read_only=True, is_written=True) as database:
+        assert len(run_rows(database)) == 2
+    assert len(calls) == 2
 
 
 def test_a_transaction_that_a_killed_process_left_half_written_is_undone(
