@@ -70,8 +70,7 @@ def fits_in_memory(path: Path) -> bool:
 def copied_to_memory(path: Path) -> Source:
     """Return a copy of a database with all that was committed to it, in memory.
 
-    What is written while it is copied, by a process that has just begun, would be a part of it: then
-    it is copied anew.
+    It is copied anew where a process that has just begun writes meanwhile.
 
     Raises:
         UsageError: when it is too large for that.
