@@ -18,9 +18,8 @@ from runner.core.records import AnalysisValue
 from runner.store.analysis_values import newest_attempt, values_of
 from runner.store.checking import check_analyses, refuse
 from runner.store.database import Database, read_again
+from runner.store.rows import selected
 from runner.store.schema import analyses, attempts, results, stages
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +68,10 @@ def _not_there(connection: sa.Connection, wanted: Sequence[WantedAnalysis]) -> l
 @read_again
 def imported_stages(database: Database, stage_keys: Collection[str]) -> set[str]:
     """Return those of some stages whose values came with the reference."""
-    found: set[str] = set()
-    keys = sorted(stage_keys)
+    query = sa.select(attempts.c.stage_key).where(attempts.c.status == "reference")
     with database.read() as connection:
-        for start in range(0, len(keys), BATCH):
-            query = sa.select(attempts.c.stage_key).where(
-                attempts.c.stage_key.in_(keys[start : start + BATCH]),
-                attempts.c.status == "reference",
-            )
-            found.update(connection.execute(query).scalars())
-    return found
+        rows = selected(connection, query, attempts.c.stage_key, stage_keys)
+        return {row.stage_key for row in rows}
 
 
 def analyses_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:

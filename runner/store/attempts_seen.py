@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from runner.store.database import Database, read_again
+from runner.store.rows import selected
 from runner.store.schema import attempts, claims, steps
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +37,20 @@ class AttemptSeen:
 def newest_attempt_id(database: Database) -> int:
     """Return the id of the newest attempt, 0 without one."""
     with database.read() as connection:
-        return int(connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar() or 0)
+        return _newest(connection)
 
 
 @read_again
 def newest_and_claimed(database: Database) -> tuple[int, set[int]]:
     """Return the id of the newest attempt, 0 without one, and those of the attempts at work."""
     with database.read() as connection:
-        newest = connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar()
+        newest = _newest(connection)
         at_work = connection.execute(sa.select(claims.c.attempt_id)).scalars()
-        return int(newest or 0), {int(number) for number in at_work}
+        return newest, {int(number) for number in at_work}
+
+
+def _newest(connection: sa.Connection) -> int:
+    return int(connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar() or 0)
 
 
 @read_again
@@ -60,12 +63,10 @@ def attempts_since(database: Database, seen: int, at_work: Collection[int]) -> l
         .join_from(attempts, steps, steps.c.attempt_id == attempts.c.id, isouter=True)
         .group_by(*columns, attempts.c.error)
     )
-    old = sorted(each for each in at_work if each <= seen)
-    asked = [old[start : start + BATCH] for start in range(0, len(old), BATCH)]
+    old = [each for each in at_work if each <= seen]
     with database.read() as connection:
-        rows = list(connection.execute(query.where(attempts.c.id > seen)))
-        for batch in asked:
-            rows += connection.execute(query.where(attempts.c.id.in_(batch)))
+        new = connection.execute(query.where(attempts.c.id > seen)).all()
+        rows = [*new, *selected(connection, query, attempts.c.id, old)]
     found = [
         AttemptSeen(r.id, r.stage_key, r.status, r.seconds or 0.0, r.error, r.epoch or 0)
         for r in rows

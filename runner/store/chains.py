@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from runner.core.stages import Stage
 from runner.store.database import Database, read_again
-from runner.store.rows import BATCH, insert, insert_new
+from runner.store.rows import batches, insert, insert_new
 from runner.store.schema import results, run_stages, stages
 
 
@@ -111,12 +111,10 @@ def _recorded_stages(database: Database, keys: Collection[str]) -> bool:
 
 
 def _stages_are_there(connection: sa.Connection, keys: Collection[str]) -> bool:
-    wanted = list(keys)
     query = sa.select(sa.func.count()).select_from(stages)
-    batches = (wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH))
     return all(
         connection.execute(query.where(stages.c.stage_key.in_(batch))).scalar() == len(batch)
-        for batch in batches
+        for batch in batches(keys)
     )
 
 

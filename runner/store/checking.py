@@ -17,7 +17,6 @@ from runner.core.keys import content_key
 from runner.store.addresses import Address
 from runner.store.analysis_values import CHECKSUM, COUNTING, values_checksum, values_of
 from runner.store.checksums import (
-    BATCH,
     PARTS,
     RESULT,
     Key,
@@ -28,6 +27,7 @@ from runner.store.checksums import (
     run_checksums,
 )
 from runner.store.failures import damaged
+from runner.store.rows import selected
 from runner.store.schema import (
     analyses,
     attempts,
@@ -287,12 +287,7 @@ def _chosen(
     values: Collection[Any] | None,
 ) -> list[Any]:
     """Return the rows of a query, or those with one of some values in a column."""
-    if values is None:
-        return list(connection.execute(query))
-    wanted, rows = sorted(set(values)), list[Any]()
-    for start in range(0, len(wanted), BATCH):
-        rows += connection.execute(query.where(column.in_(wanted[start : start + BATCH])))
-    return rows
+    return list(selected(connection, query, column, values))
 
 
 def _checked(kind: str, checksums: Iterable[str | None], problems: list[str]) -> Checked:

@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from runner.components.measures import METRIC_NAMES, OWN_PREFIX, metric_parts
 from runner.core.keys import content_key
 from runner.store.dialects import StoredRows
+from runner.store.rows import batches
 
-BATCH = 500
 RESULT, STAGES, STEPS = "result", "stages", "steps"
 OWN_METRICS = "own_metrics"
 
@@ -151,9 +151,8 @@ def result_checksums(
         parts: which parts; all by default.
     """
     found: dict[Key, dict[str, str]] = {}
-    every = sorted(set(keys))
-    for start in range(0, len(every), BATCH):
-        found |= _of_batch(connection, every[start : start + BATCH], parts)
+    for batch in batches(keys):
+        found |= _of_batch(connection, batch, parts)
     return found
 
 
@@ -248,8 +247,8 @@ def _rows(
     connection: sa.Connection, query: str, values: Collection[Any]
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a query with ``IN (?)`` for all values, in batches."""
-    stored, every = StoredRows(connection), sorted(set(values))
-    for batch in (every[start : start + BATCH] for start in range(0, len(every), BATCH)):
+    stored = StoredRows(connection)
+    for batch in batches(values):
         marks = f"({', '.join('?' * len(batch))})"
         yield from stored.rows(query.replace("(?)", marks), batch)
 

@@ -10,9 +10,8 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 
 from runner.store.database import Database
+from runner.store.rows import selected
 from runner.store.schema import attempts, environments, run_epochs
-
-BATCH = 500
 
 
 def recorded_modules(database: Database) -> dict[int, Mapping[str, str]]:
@@ -45,11 +44,8 @@ def runs_in(
         .where(attempts.c.status != "reference")
     )
     query = query if run_key is None else query.where(run_epochs.c.run_key == run_key)
-    ids = sorted(environment_ids)
     found: dict[str, set[int]] = {}
     with database.read() as connection:
-        for start in range(0, len(ids), BATCH):
-            some = attempts.c.environment_id.in_(ids[start : start + BATCH])
-            for row in connection.execute(query.where(some)):
-                found.setdefault(row.run_key, set()).add(row.environment_id)
+        for row in selected(connection, query, attempts.c.environment_id, environment_ids):
+            found.setdefault(row.run_key, set()).add(row.environment_id)
     return found

@@ -15,9 +15,9 @@ from runner.core.records import ActualCost
 from runner.core.stages import Stage
 from runner.core.stored_stages import stage_from_json
 from runner.store.database import Database
+from runner.store.rows import selected
 from runner.store.schema import attempts, run_stages, stages, steps
 
-BATCH = 500
 ENDED_WELL = ("done", "diverged", "reference")
 
 
@@ -128,9 +128,6 @@ def _attempts_at(database: Database, stage_keys: Collection[str]) -> Iterable[sa
         sa.func.coalesce(attempts.c.seconds, seconds, 0.0).label("seconds"),
         count.label("epochs"),
     )
-    wanted, rows = sorted(stage_keys), list[Any]()
     with database.read() as connection:
-        for start in range(0, len(wanted), BATCH):
-            batch = attempts.c.stage_key.in_(wanted[start : start + BATCH])
-            rows += connection.execute(query.where(batch))
-    return sorted(rows, key=lambda row: int(row.id))
+        rows = selected(connection, query, attempts.c.stage_key, stage_keys)
+        return sorted(rows, key=lambda row: int(row.id))

@@ -13,9 +13,8 @@ import sqlalchemy as sa
 
 from runner.store.dialects import is_postgres
 from runner.store.postgres import LOCK_OF_CLAIMING
+from runner.store.rows import selected
 from runner.store.schema import runs
-
-BATCH = 500
 
 
 def lock_claiming(connection: sa.Connection) -> None:
@@ -30,8 +29,5 @@ def lock_claiming(connection: sa.Connection) -> None:
 
 def lock_runs(connection: sa.Connection, run_keys: Collection[str]) -> None:
     """Let nobody else change what becomes of some runs until the end of the transaction."""
-    keys = sorted(set(run_keys))
-    for start in range(0, len(keys), BATCH):
-        batch = runs.c.run_key.in_(keys[start : start + BATCH])
-        query = sa.select(runs.c.run_key).where(batch).order_by(runs.c.run_key)
-        connection.execute(query.with_for_update(key_share=True)).all()
+    query = sa.select(runs.c.run_key).order_by(runs.c.run_key).with_for_update(key_share=True)
+    list(selected(connection, query, runs.c.run_key, run_keys))

@@ -18,9 +18,8 @@ from runner.store.checking import check_attempts, check_results, refuse
 from runner.store.checksums import seal_results
 from runner.store.database import Database, read_again
 from runner.store.locks import lock_runs
+from runner.store.rows import selected
 from runner.store.schema import attempts, evaluations, results, run_epochs
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +43,14 @@ def finished_runs(database: Database, reruns: Mapping[str, int]) -> dict[str, Fi
         database: the database.
         reruns: the runs that are looked for, and which repetition of each.
     """
-    keys = sorted(reruns)
-    rows: list[Any] = []
+    columns = (results.c[name] for name in ("run_key", "rerun", "best_epoch", "last_epoch"))
+    done = sa.select(*columns).where(results.c.status == "done")
     measured: dict[tuple[str, int], set[tuple[str, str, int]]] = {}
     with database.read() as connection:
-        for start in range(0, len(keys), BATCH):
-            batch = keys[start : start + BATCH]
-            done = sa.select(
-                results.c.run_key, results.c.rerun, results.c.best_epoch, results.c.last_epoch
-            ).where(results.c.run_key.in_(batch), results.c.status == "done")
-            rows += connection.execute(done).all()
-            for row in connection.execute(_evaluated().where(run_epochs.c.run_key.in_(batch))):
-                key = (row.run_key, row.rerun)
-                measured.setdefault(key, set()).add((row.split, row.name, row.epoch))
+        rows = list(selected(connection, done, results.c.run_key, reruns))
+        for row in selected(connection, _evaluated(), run_epochs.c.run_key, reruns):
+            key = (row.run_key, row.rerun)
+            measured.setdefault(key, set()).add((row.split, row.name, row.epoch))
     return {
         row.run_key: FinishedRun(
             {"best": row.best_epoch, "last": row.last_epoch},

@@ -7,7 +7,7 @@ and its machine included. Its number is each database's own; the runs in it are 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from runner.store.database import Database, read_again
 from runner.store.failures import damaged
 from runner.store.merge import MergeListener, transact_patiently
 from runner.store.merge_source import Row
-from runner.store.rows import insert, rows_with
+from runner.store.rows import batches, insert, rows_with
 from runner.store.schema import environments, verifications
 
 TOGETHER = 50
@@ -53,7 +53,7 @@ def lacking_verifications(database: Database, other: Database) -> list[int]:
         DamagedDatabase: when one of them is not what was recorded, as far as that can be seen.
     """
     lacking: list[int] = []
-    for numbers in _together(_ids(other)):
+    for numbers in batches(_ids(other), TOGETHER):
         found = _outcomes(other, numbers)
         there = _keys_there(database, found)
         lacking += [outcome.number for outcome in found if outcome.key not in there]
@@ -70,17 +70,12 @@ def copy_verifications(
         StoreBusy: when others keep the database locked; what was copied stays.
     """
     copied = 0
-    for batch, numbers in enumerate(_together(lacking)):
+    for batch, numbers in enumerate(batches(lacking, TOGETHER)):
         add = partial(_add, _outcomes(other, numbers))
         at = (batch * TOGETHER, len(lacking), "verifications copied")
         copied += transact_patiently(database, add, listener, at)
         reached("a batch of verifications copied")
     return copied
-
-
-def _together(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(numbers), TOGETHER):
-        yield numbers[start : start + TOGETHER]
 
 
 @read_again

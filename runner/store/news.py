@@ -15,9 +15,9 @@ from runner.store.attempts_seen import newest_and_claimed
 from runner.store.claims import is_held
 from runner.store.database import Database, read_again
 from runner.store.leases import Moment
+from runner.store.rows import selected
 from runner.store.schema import attempts, claims, results
 
-BATCH = 500
 ENDED = ("done", "diverged", "failed")
 
 
@@ -86,13 +86,10 @@ def _attempts(database: Database, newest: int, others: Collection[int]) -> Seque
 @read_again
 def _ended(database: Database, stage_keys: Collection[str]) -> list[EndedAttempt]:
     """Return the ended attempts at stages, the oldest of each stage first."""
-    keys, found = sorted(stage_keys), list[EndedAttempt]()
     query = sa.select(*_COLUMNS).where(attempts.c.status.in_(ENDED)).order_by(attempts.c.number)
     with database.read() as connection:
-        for start in range(0, len(keys), BATCH):
-            batch = attempts.c.stage_key.in_(keys[start : start + BATCH])
-            found += map(_ended_attempt, connection.execute(query.where(batch)))
-    return found
+        rows = selected(connection, query, attempts.c.stage_key, stage_keys)
+        return [_ended_attempt(row) for row in rows]
 
 
 def _ended_attempt(row: Any) -> EndedAttempt:
@@ -116,12 +113,10 @@ def results_there(database: Database, reruns: Mapping[str, int]) -> dict[str, st
         database: the database.
         reruns: which repetition of each run.
     """
-    keys, found = sorted(reruns), dict[str, str]()
-    columns = sa.select(results.c.run_key, results.c.rerun, results.c.status)
+    query = sa.select(results.c.run_key, results.c.rerun, results.c.status)
     with database.read() as connection:
-        for start in range(0, len(keys), BATCH):
-            batch = results.c.run_key.in_(keys[start : start + BATCH])
-            for row in connection.execute(columns.where(batch)):
-                if row.rerun == reruns[row.run_key] and row.status != "failed":
-                    found[row.run_key] = row.status
-    return found
+        return {
+            row.run_key: row.status
+            for row in selected(connection, query, results.c.run_key, reruns)
+            if row.rerun == reruns[row.run_key] and row.status != "failed"
+        }

@@ -5,7 +5,7 @@ For planning and executing, as plain values. Lists and records for people are el
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,9 +15,8 @@ from runner.core.stages import Train
 from runner.store.checking import check_attempts, refuse
 from runner.store.database import Database, read_again
 from runner.store.kinds import is_of_kind
+from runner.store.rows import selected
 from runner.store.schema import artifacts, attempts, results, run_stages, stages, steps
-
-BATCH = 500
 
 
 @read_again
@@ -76,22 +75,10 @@ def ended_stages(database: Database, stage_keys: Collection[str] | None = None) 
         attempts.c.status.in_(("done", "diverged", "failed"))
     )
     with database.read() as connection:
-        for query in _in_batches(ended, stage_keys):
-            for row in connection.execute(query):
-                if found.get(row.stage_key) not in ("done", "diverged"):
-                    found[row.stage_key] = row.status
+        for row in selected(connection, ended, attempts.c.stage_key, stage_keys):
+            if found.get(row.stage_key) not in ("done", "diverged"):
+                found[row.stage_key] = row.status
     return found
-
-
-def _in_batches(
-    query: sa.Select[Any], stage_keys: Collection[str] | None
-) -> Iterator[sa.Select[Any]]:
-    if stage_keys is None:
-        yield query
-        return
-    keys = list(stage_keys)
-    for start in range(0, len(keys), BATCH):
-        yield query.where(attempts.c.stage_key.in_(keys[start : start + BATCH]))
 
 
 @read_again
@@ -120,12 +107,8 @@ def readers_with_results(database: Database, solo_keys: Collection[str]) -> set[
         .join(results, same)
         .where(results.c.status != "failed")
     )
-    names, found = sorted(solo_keys), set[str]()
     with database.read() as connection:
-        for start in range(0, len(names), BATCH):
-            batch = run_stages.c.reading.in_(names[start : start + BATCH])
-            found.update(connection.execute(query.where(batch)).scalars())
-    return found
+        return {row.reading for row in selected(connection, query, run_stages.c.reading, solo_keys)}
 
 
 @read_again
@@ -226,13 +209,10 @@ def attempt_outcome(database: Database, stage_key: str) -> dict[str, Any] | None
 @read_again
 def artifact_digests(database: Database, names: Collection[str]) -> dict[str, str]:
     """Return the recorded digests of those artifacts that have one."""
-    wanted, found = sorted(names), dict[str, str]()
     query = sa.select(artifacts.c.name, artifacts.c.digest)
     with database.read() as connection:
-        for start in range(0, len(wanted), BATCH):
-            batch = artifacts.c.name.in_(wanted[start : start + BATCH])
-            found |= {row.name: row.digest for row in connection.execute(query.where(batch))}
-    return found
+        rows = selected(connection, query, artifacts.c.name, names)
+        return {row.name: row.digest for row in rows}
 
 
 @read_again

@@ -7,7 +7,7 @@ keys, not torch. What was taken from the reference is left out: its weights were
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,9 @@ from runner.core.stored_stages import stage_from_json
 from runner.core.trajectory import Trajectory
 from runner.store.database import Database, read_again
 from runner.store.kinds import is_of_kind
+from runner.store.rows import selected
 from runner.store.schema import attempts, metrics, stages, steps
 
-BATCH = 500
 ENDED = ("done", "diverged", "failed")
 
 
@@ -59,18 +59,17 @@ def trained(database: Database, segments: Collection[str]) -> dict[int, Trained]
         query = sa.select(attempts, stages.c.spec).join(
             stages, stages.c.stage_key == attempts.c.stage_key
         )
-        for batch in _batches(sorted(ids)):
-            for row in connection.execute(query.where(attempts.c.id.in_(batch))):
-                stage = stage_from_json("train", row.stage_key, row.spec)
-                assert isinstance(stage, Train)
-                limits = (each.diverged_if for each in stage.readers.values())
-                found[row.id] = Trained(
-                    trajectory=stage.trajectory,
-                    limit=max(limits, default=math.inf),
-                    numerics=row.numerics,
-                    readers=(row.outcome or {}).get("readers", {}),
-                    has_ended=row.status in ENDED,
-                )
+        for row in selected(connection, query, attempts.c.id, ids):
+            stage = stage_from_json("train", row.stage_key, row.spec)
+            assert isinstance(stage, Train)
+            limits = (each.diverged_if for each in stage.readers.values())
+            found[row.id] = Trained(
+                trajectory=stage.trajectory,
+                limit=max(limits, default=math.inf),
+                numerics=row.numerics,
+                readers=(row.outcome or {}).get("readers", {}),
+                has_ended=row.status in ENDED,
+            )
     return dict(sorted(found.items()))
 
 
@@ -81,11 +80,9 @@ def epoch_metrics_of(
     """Return the metrics by full name of each epoch of attempts, by attempt and epoch."""
     found: dict[int, dict[int, dict[str, float]]] = {each: {} for each in attempt_ids}
     with database.read() as connection:
-        for batch in _batches(sorted(attempt_ids)):
-            query = sa.select(metrics).where(metrics.c.attempt_id.in_(batch))
-            for row in connection.execute(query):
-                epoch = found[row.attempt_id].setdefault(row.epoch, {})
-                epoch[f"{row.split}_{row.name}"] = row.value
+        for row in selected(connection, sa.select(metrics), metrics.c.attempt_id, attempt_ids):
+            epoch = found[row.attempt_id].setdefault(row.epoch, {})
+            epoch[f"{row.split}_{row.name}"] = row.value
     return found
 
 
@@ -105,8 +102,3 @@ def epoch_records(database: Database, ranges: Sequence[Sequence[int]]) -> dict[i
                     row.epoch, (), losses, row.learning_rate, row.seconds
                 )
     return found
-
-
-def _batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), BATCH):
-        yield values[start : start + BATCH]

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 BATCH = 500
+
+Value = TypeVar("Value", str, int, float)
+
+
+def batches(values: Iterable[Value], size: int = BATCH) -> Iterator[list[Value]]:
+    """Yield values in their order, each once, so many at a time."""
+    every = sorted(set(values))
+    for start in range(0, len(every), size):
+        yield every[start : start + size]
+
+
+def selected(
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    column: sa.ColumnClause[Any],
+    values: Iterable[Any] | None,
+) -> Iterator[sa.Row[Any]]:
+    """Yield the rows of a query with one of some values in a column, batch by batch.
+
+    Args:
+        connection: to the database.
+        query: what is read; its order is that within a batch of values.
+        column: that is compared.
+        values: may repeat; None for all rows, in one batch.
+    """
+    if values is None:
+        yield from connection.execute(query)
+        return
+    for batch in batches(values):
+        yield from connection.execute(query.where(column.in_(batch)))
 
 
 def rows_with(
@@ -25,11 +55,7 @@ def rows_with(
         values: may repeat.
     """
     query = sa.select(columns) if isinstance(columns, sa.Table) else sa.select(*columns)
-    wanted, found = sorted(set(values)), list[dict[str, Any]]()
-    for start in range(0, len(wanted), BATCH):
-        batch = column.in_(wanted[start : start + BATCH])
-        found += map(dict, connection.execute(query.where(batch)).mappings())
-    return found
+    return [dict(row._mapping) for row in selected(connection, query, column, values)]
 
 
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:

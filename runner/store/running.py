@@ -15,9 +15,8 @@ from runner.core.reader import Reader, replayed
 from runner.store.claims import is_held
 from runner.store.database import Database, read_again
 from runner.store.leases import Moment
+from runner.store.rows import selected
 from runner.store.schema import claims, results, run_epochs, run_stages, runs
-
-BATCH = 500
 
 
 @read_again
@@ -50,12 +49,9 @@ def _held(connection: sa.Connection, alive: bool) -> set[str]:
 
 def runs_at_work(connection: sa.Connection) -> set[str]:
     """Return the runs of which some living process does a stage."""
-    held = sorted(_held(connection, alive=True))
-    found = set[str]()
-    for start in range(0, len(held), BATCH):
-        batch = run_stages.c.stage_key.in_(held[start : start + BATCH])
-        found.update(connection.execute(sa.select(run_stages.c.run_key).where(batch)).scalars())
-    return found
+    held = _held(connection, alive=True)
+    query = sa.select(run_stages.c.run_key)
+    return {row.run_key for row in selected(connection, query, run_stages.c.stage_key, held)}
 
 
 def read_so_far(connection: sa.Connection) -> dict[str, dict[str, Any]]:

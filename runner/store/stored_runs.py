@@ -10,9 +10,8 @@ import sqlalchemy as sa
 
 from runner.store.checking import check_runs, refuse
 from runner.store.database import Database, read_again
+from runner.store.rows import batches, selected
 from runner.store.schema import runs
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,11 @@ def recorded_runs(database: Database, run_keys: Collection[str]) -> dict[str, Re
     Raises:
         DamagedDatabase: when one is not what was recorded.
     """
-    keys, found = sorted(run_keys), dict[str, RecordedRun]()
+    found: dict[str, RecordedRun] = {}
+    query = sa.select(runs.c.run_key, runs.c.settings, runs.c.settings_key)
     with database.read() as connection:
-        for start in range(0, len(keys), BATCH):
-            batch = keys[start : start + BATCH]
+        for batch in batches(run_keys):
             refuse(database.address, [check_runs(connection, batch)])
-            query = sa.select(runs.c.run_key, runs.c.settings, runs.c.settings_key)
-            for row in connection.execute(query.where(runs.c.run_key.in_(batch))):
+            for row in selected(connection, query, runs.c.run_key, batch):
                 found[row.run_key] = RecordedRun(row.settings, row.settings_key)
     return found

@@ -5,7 +5,7 @@ Each function is one reading of what changes often, over all runs of an experime
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,6 @@ from runner.store.schema import (
     experiments,
     runs,
 )
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +199,6 @@ def analysis_stages(database: Database, run_keys: Collection[str]) -> dict[str, 
                 stage = found.setdefault(row.stage_key, {"kind": row.kind, "runs": []})
                 stage["runs"].append(row.run_key)
     return found
-
-
-def _batches(keys: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), BATCH):
-        yield ordered[start : start + BATCH]
 
 
 def structure_version(database: Database, experiment_id: int) -> tuple[Any, ...]:

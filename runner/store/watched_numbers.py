@@ -16,10 +16,10 @@ from runner.store.checksums import RESULT, STEPS, at_ends
 from runner.store.database import Database
 from runner.store.dialects import dialect_of
 from runner.store.json_types import decoded
+from runner.store.rows import BATCH, batches
 from runner.store.schema import attempts, metrics
 from runner.store.views import metric_of_result, test_epoch
 
-BATCH = 500
 NEWEST = (
     " AND rerun = coalesce((SELECT rerun FROM latest_results AS l WHERE l.run_key = :key),"
     " (SELECT max(rerun) FROM run_epochs AS e WHERE e.run_key = :key))"
@@ -143,13 +143,13 @@ def end_numbers(database: Database, run_keys: Collection[str]) -> dict[str, dict
         columns = ", ".join(
             metric_of_result(*metric_parts(each), epoch or tested) for each, epoch in AT_END.items()
         )
-        for start in range(0, len(keys), BATCH):
+        for batch in batches(keys):
             query = sa.text(
                 f"SELECT result.run_key AS run, {columns} FROM latest_results AS result"
                 " JOIN runs ON runs.run_key = result.run_key"
                 " WHERE result.status = 'done' AND result.run_key IN :keys"
             ).bindparams(sa.bindparam("keys", expanding=True))
-            for row in connection.execute(query, {"keys": keys[start : start + BATCH]}).mappings():
+            for row in connection.execute(query, {"keys": batch}).mappings():
                 found[row["run"]] = {each: row[each] for each in AT_END if row[each] is not None}
     return found
 
