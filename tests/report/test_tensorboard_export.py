@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from exported import DONE, SPEC, record
 from made_up import MadeUp, record_made_up
+from waiting import PATIENCE
 
 from runner import api
 from runner.core.run import Cell
@@ -252,6 +253,6 @@ def test_two_exports_to_one_folder_wait_for_each_other(tmp_path: Path, place: Pa
         other.join(0.3)
         assert other.is_alive()
         assert files(place) == {}
-    other.join(20)
+    other.join(PATIENCE)
     assert not other.is_alive()
     assert "grid/fast-seed=0/runner.json" in files(place)

@@ -31,7 +31,7 @@ from runner.store.claims import (
     look_at_stage,
     renew_claim,
 )
-from runner.store.database import Database, open_database
+from runner.store.database import Database, open_database, read_again
 from runner.store.locks import lock_claiming
 from runner.store.progress import ended_stages
 from runner.store.recorder import end_attempt, record_epochs
@@ -225,13 +225,25 @@ def test_leases_do_not_run_out_while_the_server_is_away(
     is_crash: bool, own_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes on within one process, too, where another of its processes has crashed."""
-    monkeypatch.setattr(leases, "SERVER_LEASE", leases.Lease(1.0, 0.2))
+    up, real = leases.SERVER_LEASE.seconds + 1, leases.server_seconds
+
+    def seconds(connection: sa.Connection) -> tuple[float, float]:
+        _, started = real(connection)
+        return started + up, started
+
+    @read_again
+    def started() -> float:
+        with database.read() as connection:
+            return real(connection)[1]
+
+    monkeypatch.setattr(leases, "server_seconds", seconds)
     database = with_stages(own_server.new_database(), 1)
     attempt = NewAttempt(record_environment(database, {}), {}, "cpu")
     assert isinstance(claim_stage(database, "s0-000", attempt), Claimed)
     with database.write() as connection:
         connection.execute(sa.update(claims).values(host="elsewhere", lease_until=0.0))
-    wait_for(lambda: look_at_stage(database, "s0-000") is None)  # it has long been up
+    assert look_at_stage(database, "s0-000") is None  # it has long been up
+    before = started()
     if is_crash:
         with database.read() as connection:
             backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
@@ -239,8 +251,11 @@ def test_leases_do_not_run_out_while_the_server_is_away(
     else:
         own_server.stop()
         own_server.start()
+    wait_for(lambda: started() > before)
+    up -= 2
     assert isinstance(look_at_stage(database, "s0-000"), ClaimHeld)
-    wait_for(lambda: look_at_stage(database, "s0-000") is None)
+    up += 2
+    assert look_at_stage(database, "s0-000") is None
     database.close()
 
 
