@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from waiting import PATIENCE
 
 from runner.artifacts import patience as module
 from runner.artifacts.patience import Patience, Refused, Unreachable, told
@@ -117,14 +118,14 @@ def test_of_what_waits_under_one_name_only_the_last_is_done(patience: Patience) 
 
     def hold() -> bool:
         began.set()
-        return go.wait(5)
+        return go.wait(PATIENCE)
 
     def task(name: str) -> bool:
         done.append(name)
         return True
 
     uploads.add("first", hold)
-    assert began.wait(5)
+    assert began.wait(PATIENCE)
     for name in ("one", "two"):
         uploads.add("same", lambda name=name: task(name))
     uploads.add("other", lambda: task("other"))

@@ -14,6 +14,7 @@ from benches import Bench, plain_records
 from PIL import Image
 from planted import check_moment
 from test_prepare import bench_on, cached, write_images
+from waiting import PATIENCE
 
 from runner.artifacts import array_folder, atomic, hashes
 from runner.artifacts.atomic import put_folder
@@ -234,7 +235,7 @@ def test_two_that_find_damage_at_once_leave_whole_pixels(
     overwrite(cached(bench))
     meeting = threading.Barrier(2)
     check_moment(WRITTEN)
-    monkeypatch.setattr(moments, "hook", lambda name: name == WRITTEN and meeting.wait(10))
+    monkeypatch.setattr(moments, "hook", lambda name: name == WRITTEN and meeting.wait(PATIENCE))
     # a second process has a name of its own for what is unfinished
     me, parent = this_process(), os.getppid()
     other = replace(me, pid=parent, ticks=start_ticks(parent))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from shown_pages import Show
+from waiting import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -32,7 +33,10 @@ def browser() -> Iterator[Browser]:
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        opened = playwright.chromium.launch(executable_path=found_browser(), args=options)
+        opened = playwright.chromium.launch(
+            executable_path=found_browser(), args=options, timeout=PATIENCE * 1000
+        )
+        api.expect.set_options(timeout=PATIENCE * 1000)
         yield opened
         opened.close()
 
@@ -62,7 +66,7 @@ def show(browser: Browser) -> Iterator[Show]:
             )
             stack.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(PATIENCE * 1000)
             page.on("pageerror", lambda error: problems.append(str(error)))
             page.on(
                 "console",

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from made_up import HEAD, MadeUp, record_made_up
 from shown_pages import Show
+from waiting import PATIENCE
 
 from runner.store.database import open_database
 
@@ -102,12 +103,12 @@ def test_a_grid_fills_in_while_it_runs(
     expect(page.locator(".legend li")).not_to_have_count(0)
     before = page.evaluate(POINTS)
     page.wait_for_function(f"before => ({POINTS})() > before", arg=before)
-    expect(page.locator(".counts")).to_have_text("8 done of 8 cells", timeout=90_000)
+    expect(page.locator(".counts")).to_have_text("8 done of 8 cells")
     expect(page.locator(".plan li.done")).not_to_have_count(0)
     expect(page.locator(".plan li.running")).to_have_count(0)
     expect(table.locator("a.value.done")).to_have_count(8)
     assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3}", value(page, 0, "TEST"))
-    assert running.wait(timeout=30) == 0
+    assert running.wait(PATIENCE) == 0
 
 
 def test_a_killed_process_and_a_second_one_are_seen(
@@ -119,8 +120,8 @@ def test_a_killed_process_and_a_second_one_are_seen(
     running.wait()
     second = start()
     try:
-        expect(page.locator(".facts")).to_contain_text(f"process {second.pid} on", timeout=60_000)
-        expect(page.locator(".counts")).to_have_text("8 done of 8 cells", timeout=90_000)
+        expect(page.locator(".facts")).to_contain_text(f"process {second.pid} on")
+        expect(page.locator(".counts")).to_have_text("8 done of 8 cells")
     finally:
         second.kill()
         second.communicate()
@@ -134,11 +135,11 @@ def test_updates_leave_choices_as_they_are(
     page.get_by_label("horizontal axis").select_option("step")
     page.get_by_role("button", name="EPOCHS").click()
     expect(page.locator("th[aria-sort='ascending']")).to_have_text("EPOCHS")
-    expect(page.locator(".counts")).to_have_text("8 done of 8 cells", timeout=90_000)
+    expect(page.locator(".counts")).to_have_text("8 done of 8 cells")
     expect(page.get_by_role("checkbox", name="draw the curves of row 1")).not_to_be_checked()
     expect(page.get_by_label("horizontal axis")).to_have_value("step")
     expect(page.locator("th[aria-sort='ascending']")).to_have_text("EPOCHS")
-    assert running.wait(timeout=30) == 0
+    assert running.wait(PATIENCE) == 0
 
 
 def test_what_changed_since_another_version_was_finished(show: Show, tmp_path: Path) -> None:
