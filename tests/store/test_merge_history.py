@@ -20,9 +20,6 @@ from runner.store.merge_verifications import copy_verifications, lacking_verific
 from runner.store.merge_versions import copy_versions, lacking_versions
 from runner.store.queries import stored_experiments
 
-A_VERSION = "an earlier version copied"
-SOME_OUTCOMES = "a batch of verifications copied"
-NOT_COMMITTED = ", not committed"
 GRIDS = [["r1"], ["r1", "r2"], ["r2"], ["r1", "r2", "r3"]]
 
 
@@ -150,10 +147,10 @@ def test_a_version_that_was_run_later_is_not_shown_as_what_was_before(
 @pytest.mark.parametrize(
     ("moment", "call", "there"),
     [
-        (A_VERSION, 1, (1, 0)),
-        (A_VERSION + NOT_COMMITTED, 3, (2, 0)),
-        (SOME_OUTCOMES, 1, (4, 2)),
-        (SOME_OUTCOMES + NOT_COMMITTED, 3, (4, 4)),
+        ("an earlier version copied", 1, (1, 0)),
+        ("an earlier version copied, not committed", 3, (2, 0)),
+        ("a batch of verifications copied", 1, (4, 2)),
+        ("a batch of verifications copied, not committed", 3, (4, 4)),
     ],
 )
 def test_a_killed_merge_leaves_whole_rows_and_goes_on(
