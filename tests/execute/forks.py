@@ -203,7 +203,8 @@ def _be_child(request: dict[str, Any]) -> None:
         if request["lease"] is not None:
             from runner.store import leases
 
-            leases.FILE_LEASE = leases.Lease(request["lease"], request["lease"] / 6)
+            # not renewed more often: a process that is stopped may keep others from writing then
+            leases.FILE_LEASE = leases.Lease(request["lease"], leases.FILE_LEASE.renew_seconds)
         if request["kill"] is not None:
             _plant(KillAt(**request["kill"]))
         sys.argv = ["runner", *request["words"]]

@@ -82,8 +82,7 @@ def run_and_kill_workers(spec: Path, number: int) -> dict[str, Any]:
 
     def kill() -> None:
         for _ in range(number):
-            wait_for(another)
-            [each] = another()
+            [each] = wait_for(another)
             killed.add(each)
             os.kill(each[1], signal.SIGKILL)
 
@@ -108,8 +107,7 @@ def run_and_kill_who_does_several(spec: Path, number: int) -> dict[str, Any]:
         return []
 
     def kill() -> None:
-        wait_for(lambda: len(at_work()) == number)
-        killed = at_work()[0]
+        killed = wait_for(lambda: len(found := at_work()) == number and found)[0]
         os.kill(killed, signal.SIGKILL)
         while not is_over.wait(0.005):
             most.append(len([pid for pid in at_work() if pid != killed]))

@@ -82,8 +82,8 @@ def long_run(forks: Forks, grid: Path, tmp_path_factory: pytest.TempPathFactory)
 def start_training(forks: Forks, folder: Path, words: list[str]) -> tuple[int, int]:
     """Start a run; return its process and the one that trains, once it does."""
     pid = forks.start(folder, words)
-    wait_for(lambda: (folder / "results.db").exists() and bool(training(folder)))
-    return pid, training(folder)[0][0]
+    at_work = wait_for(lambda: (folder / "results.db").exists() and training(folder))
+    return pid, at_work[0][0]
 
 
 def training(folder: Path) -> list[tuple[Any, ...]]:

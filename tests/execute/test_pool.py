@@ -168,8 +168,8 @@ def test_workers_do_no_stage_twice_and_leave_what_one_process_leaves(
 def test_killed_worker_is_replaced_and_its_stage_taken_over(forks: Forks, tmp_path: Path) -> None:
     alone = one_process(forks, tmp_path / "alone", LONG)
     pid = start(forks, tmp_path, LONG, 2, "--checkpoint-seconds", "0")
-    wait_for(lambda: len(training(tmp_path)) == 2)
-    os.kill(min(training(tmp_path)), signal.SIGKILL)
+    both = wait_for(lambda: len(found := training(tmp_path)) == 2 and found)
+    os.kill(min(both), signal.SIGKILL)
     assert forks.wait(pid) == 0, (tmp_path / OUTPUT).read_text()
     assert sorted(status for _, status in ask(tmp_path, ATTEMPTS)).count("lost") == 1
     left = left_in(tmp_path)
@@ -201,8 +201,7 @@ def test_trainings_with_which_a_worker_died_are_done_one_by_one(
     together = RATES.replace("epochs: 4", "epochs: 100")
     alone = one_process(forks, tmp_path / "alone", together)
     pid = start(forks, tmp_path, together, workers, "--executor", "workers")
-    wait_for(lambda: len(held(tmp_path)) == 3)
-    died = held(tmp_path)[0]
+    died = wait_for(lambda: len(found := held(tmp_path)) == 3 and found)[0]
     os.kill(died, signal.SIGKILL)
     wait_for(lambda: bool(set(held(tmp_path)) - {died}))
     most = 0
@@ -230,8 +229,8 @@ def test_workers_that_are_stopped_go_on_to_the_same_end(forks: Forks, tmp_path: 
     alone = one_process(forks, tmp_path / "alone", LONG)
     for number in (signal.SIGINT, signal.SIGTERM):
         pid = start(forks, tmp_path, LONG, 2)
-        wait_for(lambda: bool(training(tmp_path)))
-        for process in {pid, *training(tmp_path)} if number == signal.SIGTERM else {pid}:
+        at_work = wait_for(lambda: training(tmp_path))
+        for process in {pid, *at_work} if number == signal.SIGTERM else {pid}:
             os.kill(process, number)  # a scheduler asks all processes of a job to end
         assert forks.wait(pid) == 130, (tmp_path / OUTPUT).read_text()
         assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]

@@ -78,8 +78,7 @@ def test_what_is_asked_for_is_done_beside_a_stage_that_goes_on(
         folder.mkdir()
         ask_for(folder, "first", 60, 0.1)
     pid = forks.start(meanwhile, ["worker", "--slots", "2", "--threads", "1"])
-    wait_for(lambda: training(meanwhile))
-    [first] = training(meanwhile)
+    [first] = wait_for(lambda: training(meanwhile))
     stop_between_writes(meanwhile, first)
     for number, name in enumerate(("second", "third"), start=1):
         ask_for(meanwhile, name, 3, 0.1 / (number + 1))
