@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from rewritten import rewrite
 
 from runner.artifacts import hashes
 from runner.artifacts.hashes import HashCache
@@ -51,14 +52,6 @@ def cache(tmp_path: Path) -> HashCache:
     return HashCache(tmp_path / "cache")
 
 
-def rewrite(path: Path, text: str) -> None:
-    """Write other content of the same size and leave the time of modification as it was."""
-    stat = path.stat()
-    assert len(text) == stat.st_size
-    path.write_text(text)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-
 @pytest.mark.usefixtures("unsampled")
 def test_only_changed_files_are_read_again(texts: Path, tmp_path: Path, digested) -> None:
     names = ["a", "b", "c"]
@@ -84,7 +77,7 @@ def test_a_new_time_at_the_same_size_is_noticed(texts: Path, cache: HashCache, d
 @pytest.mark.usefixtures("unsampled")
 def test_other_content_of_the_same_size_and_time_is_noticed(texts: Path, cache: HashCache) -> None:
     before = cache.hash_files(texts, ["a", "b"])
-    rewrite(texts / "a", "text A")
+    rewrite(texts / "a", b"text A")
     after = cache.hash_files(texts, ["a", "b"])
     assert after[0] != before[0]
     assert after[1] == before[1]
@@ -126,7 +119,7 @@ def test_when_one_in_the_sample_differs_everything_is_hashed_again(
     names = ["a", "b", "c"]
     before = HashCache(tmp_path / "cache").hash_files(texts, names)
     for name in ("a", "b"):
-        rewrite(texts / name, f"TEXT {name}")
+        rewrite(texts / name, f"TEXT {name}".encode())
     found: list[bool] = []
     for draw in range(20):
         digested.clear()
@@ -151,8 +144,8 @@ def test_what_is_doubted_is_doubted_of_files_that_are_not_asked_for_too(
 ) -> None:
     deceive(monkeypatch)
     before = cache.hash_files(texts, ["a", "b"])
-    rewrite(texts / "a", "TEXT a")
-    rewrite(texts / "b", "TEXT b")
+    rewrite(texts / "a", b"TEXT a")
+    rewrite(texts / "b", b"TEXT b")
     cache.hash_files(texts, ["a"])
     monkeypatch.setattr(hashes, "SAMPLE_FILES", 0)
     assert cache.hash_files(texts, ["b"]) != before[1:]
@@ -202,7 +195,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_not_remembered(
 
     def changing(path: Path) -> str:
         found = digest(path)
-        rewrite(path, "TEXT a")
+        rewrite(path, b"TEXT a")
         return found
 
     with monkeypatch.context() as patch:
