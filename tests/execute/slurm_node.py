@@ -67,7 +67,7 @@ def running_slurm(folder: Path) -> Iterator[None]:
     for name in ("state", "spool"):
         (folder / name).mkdir()
     host = socket.gethostname().partition(".")[0]
-    ports = {"controller": _free_port(), "node": _free_port()}
+    ports = dict(zip(("controller", "node"), _free_ports(2), strict=True))
     settings = folder / "slurm.conf"
     settings.write_text(
         SETTINGS.format(host=host, user=getpass.getuser(), folder=folder, **ports), encoding="utf-8"
@@ -99,10 +99,13 @@ def running_slurm(folder: Path) -> Iterator[None]:
         yield
 
 
-def _free_port() -> int:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+def _free_ports(number: int) -> list[int]:
+    """Return ports that are free, each another one: they are held until all are chosen."""
+    with ExitStack() as held:
+        free = [held.enter_context(closing(socket.socket())) for _ in range(number)]
+        for each in free:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in free]
 
 
 def _end(daemon: subprocess.Popen[bytes]) -> None:

@@ -26,7 +26,7 @@ from runner.store.claims import (
     renew_claim,
 )
 from runner.store.database import Database, open_database
-from runner.store.leases import FILE_LEASE, Moment, lease_of
+from runner.store.leases import Moment, lease_of
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.schema import attempts, claims, metrics, stages, steps
 
@@ -82,11 +82,14 @@ def test_the_stage_of_a_killed_process_is_taken_over_at_once_by_a_waiting_one(
     first = start_stopped(forks, tmp_path, ["run", str(grid)], STOP_IN_TRAINING)
     second = forks.start(tmp_path, ["run", str(grid)])
     wait_for(lambda: bool(ask(tmp_path, THREE_RESULTS)))
+    [(lease_until,)] = ask(tmp_path, "SELECT lease_until FROM claims")
+    killed = time.time()
     os.kill(first, signal.SIGKILL)  # not waited for: it stays a zombie, as in many containers
-    started = time.monotonic()
     assert forks.wait(second) == 0, (tmp_path / OUTPUT).read_text()
-    # long before its lease ends, which is when others take a silent one for dead
-    assert time.monotonic() - started < FILE_LEASE.seconds / 2
+    # before its lease ends, which is when others take a silent one for dead
+    taken_over = "SELECT started FROM attempts JOIN stages USING (stage_key) WHERE number = 2"
+    [(started,)] = ask(tmp_path, taken_over)
+    assert killed <= started < lease_until
     assert forks.wait(first) == -signal.SIGKILL
     assert ask(tmp_path, f"{ATTEMPTS} WHERE status != 'done'") == [("train", 1, "lost")]
     assert left_in(tmp_path).dump == undisturbed.left.dump
