@@ -28,9 +28,9 @@ def share_checkpoint(
 ) -> None:
     """Have a checkpoint that has just been written put to the shared store, as what counts now.
 
-    One after an epoch replaces the one within an epoch, here and there. One there that is further
-    stays: a machine that rounds otherwise has left it, and another may go on from it. One within an
-    epoch takes its place, unless it is alike, so that it serves here too.
+    One takes the place of its like there, unless that is further and serves this machine too. One
+    after an epoch also removes the one within an epoch, here and there; but one there that is
+    further stays, as another machine that rounds otherwise may go on from it.
 
     Args:
         artifacts: of the database.
@@ -57,7 +57,7 @@ def share_checkpoint(
     if within:
         share(artifacts, within_name, check, lambda text: is_further(text, ALIKE))
     else:
-        share(artifacts, after_name, check)
+        share(artifacts, after_name, check, lambda text: is_further(text, ALIKE))
         forget(artifacts, within_name, check, is_further)
 
 

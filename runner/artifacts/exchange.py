@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +22,6 @@ from runner.artifacts.folder import (
 from runner.artifacts.manifest import Manifest
 from runner.artifacts.putting import LocalFiles
 from runner.core.artifacts import KINDS, ArtifactKind, ArtifactName, kind_of
-from runner.core.errors import ClaimLost
 
 NOT_SHARED: tuple[ArtifactKind, ...] = ("changed",)
 """Changed images are made in seconds."""
@@ -205,15 +203,15 @@ def forget(
         return
     store, uploads = shared.store, shared.uploads
 
+    def may_be_removed() -> None:
+        uploads.check()
+        check()
+
+    def others_stay(manifest: Manifest) -> bool:
+        return stays is not None and stays(_text_of(name, manifest))
+
     def remove() -> bool:
-        if stays is not None:
-            there = store.manifest(place)
-            if there is None or stays(_text_of(name, there)):
-                return True
-        with suppress(ClaimLost):
-            uploads.check()
-            check()
-            store.remove(place)
+        store.remove(place, may_be_removed, None if stays is None else others_stay)
         return True
 
     uploads.add(place, remove)

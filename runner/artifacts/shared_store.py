@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from runner.artifacts.manifest import (
 from runner.artifacts.patience import Patience, Refused, Unreachable, told
 from runner.artifacts.places import Place
 from runner.artifacts.putting import LocalFiles, put_files, stamps_of
+from runner.artifacts.removing import drop, removal
 from runner.core.errors import ClaimLost, is_full_disk
 from runner.core.moments import reached
 
@@ -179,20 +181,22 @@ class SharedStore:
             self._close(error)
         return True
 
-    def remove(self, name: str) -> None:
-        """Remove an artifact there, as far as that is possible."""
-
-        def remove() -> None:
-            self._place.remove(manifest_place(name))
-            self._drop({f"{name}/{each}" for each in self._place.names(name)})  # named or not
-
+    def remove(
+        self,
+        name: str,
+        check: Callable[[], None] = lambda: None,
+        stays: Callable[[Manifest], bool] | None = None,
+    ) -> None:
+        """Remove an artifact there, as far as that is possible; see :func:`removal`."""
         if not self._is_closed:
-            self._asked(remove, None)
+            look = partial(self._replaceable, name)
+            with suppress(ClaimLost):
+                self._asked(removal(self._place, name, look, check, stays), None, ClaimLost)
 
-    def _asked(self, do: Callable[[], T], otherwise: T) -> T:
-        """Return the answer to what only reads, or something else where there is none."""
+    def _asked(self, do: Callable[[], T], otherwise: T, *raising: type[Exception]) -> T:
+        """Return the answer to a question, or something else where there is none."""
         try:
-            return self.patience.ask(do, DamagedManifest)
+            return self.patience.ask(do, DamagedManifest, *raising)
         except Unreachable:
             return otherwise
         except Refused as refused:
@@ -247,7 +251,7 @@ class SharedStore:
             now = self._replaceable(name)
             known |= set() if now is None else now.places()
             if now is not None and (now == manifest or stays(now)):
-                self._drop(known - now.places())
+                drop(self._place, known - now.places())
             else:
                 check()
                 self._write(manifest, known - manifest.places())
@@ -270,7 +274,7 @@ class SharedStore:
         self._damaged.pop(name, None)
         self._listed.pop(name.rpartition("/")[0], None)
         if old and self._manifest(name) == manifest:
-            self._drop(old)
+            drop(self._place, old)
 
     def _replaceable(self, name: str) -> Manifest | None:
         """Return what is there of an artifact; what is damaged counts as nothing."""
@@ -278,10 +282,6 @@ class SharedStore:
             return None if name in self._damaged else self._manifest(name)
         except DamagedManifest:
             return None
-
-    def _drop(self, files: set[str]) -> None:
-        for each in sorted(files):
-            self._place.remove(each)
 
     def _close(self, error: Exception) -> None:
         """Put nothing there any more."""

@@ -20,6 +20,7 @@ from runner.artifacts.state_folder import (
     steps_of,
 )
 from runner.core.artifacts import (
+    WITHIN,
     ArtifactName,
     checkpoint_name,
     checkpoint_names,
@@ -197,13 +198,17 @@ def _on_segments(
         if values is not None:
             here[state.name] = state.epoch
             yield state, values
-    for state, values in states_elsewhere(artifacts, segments):
-        if not state.steps and state.epoch > here.get(state.name, 0):
+    for state, values in states_elsewhere(artifacts, segments, within=False):
+        if state.epoch > here.get(state.name, 0):
             yield state, values
 
 
 def states_elsewhere(
-    artifacts: Artifacts, segments: Collection[str], own: str = "", fresh: bool = False
+    artifacts: Artifacts,
+    segments: Collection[str],
+    own: str = "",
+    fresh: bool = False,
+    within: bool = True,
 ) -> Iterator[tuple[StoredState, Mapping[str, Any]]]:
     """Yield the states and checkpoints in the shared store on paths with these segments.
 
@@ -214,9 +219,12 @@ def states_elsewhere(
         segments: their keys.
         own: key of a training whose checkpoints are looked at however many there are.
         fresh: as they are now, and not as they were some seconds ago.
+        within: also those within epochs.
     """
     names = {name for name in names_elsewhere(artifacts, "states", fresh) if _on(name, segments)}
     checkpoints = names_elsewhere(artifacts, "checkpoints", fresh)
+    if not within:
+        checkpoints = {name for name in checkpoints if not name.endswith(f"-{WITHIN}")}
     if len(checkpoints) > MOST_CHECKPOINTS:
         checkpoints &= {*checkpoint_names(own)} if own else set()
     for name, text in described_elsewhere(artifacts, sorted(names | checkpoints)).items():

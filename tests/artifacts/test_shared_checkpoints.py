@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shared_stores import blobs, machine, notes
+from shared_stores import FailingPlace, blobs, machine, notes
 from state_values import STATE_VALUES
 
-from runner.artifacts import state_folder
+from runner.artifacts import state_folder, states
 from runner.artifacts.checkpoints import remove_checkpoints, share_checkpoint
 from runner.artifacts.exchange import described_elsewhere, fetch, settle
 from runner.artifacts.folder import Artifacts
 from runner.artifacts.hashes import file_digest
+from runner.artifacts.places import FolderPlace
 from runner.artifacts.shared_contents import clear_shared, shared_contents
 from runner.artifacts.state_folder import describe_state, put_state
 from runner.artifacts.states import (
@@ -144,6 +145,47 @@ def test_one_after_an_epoch_replaces_one_within_that_is_not_further(
     assert [(each.epoch, each.steps) for each in every_state(there)] == [(epoch, 0)]
     put(here, epoch)
     assert [(each.epoch, each.steps) for each in every_state(here)] == [(epoch, 0)]
+
+
+def test_one_after_an_epoch_that_is_further_stays_unless_it_serves_no_such_machine(
+    here: Artifacts, there: Artifacts
+) -> None:
+    """As where a machine began anew while it did not see what is there."""
+    put(here, 5)
+    put(there, 3)
+    assert places(here) == [(5, 0)]
+    put(there, 4, numerics={"threads": 2})
+    assert places(here) == [(4, 0)]
+
+
+@pytest.mark.parametrize("cut_off", [".json", ".safetensors"])
+def test_what_came_between_two_tries_to_remove_one_stays(
+    cut_off: str, here: Artifacts, tmp_path: Path, root: Path
+) -> None:
+    """Its training was taken over meanwhile, and stopped again."""
+    put(here, 3, 7)
+    meanwhile = iter([(4, 2)])
+
+    def fails(method: str, name: str) -> Exception | None:
+        if method == "remove" and "within" in name and name.endswith(cut_off):
+            for place in meanwhile:
+                put(here, *place)
+                return OSError("the connection is lost")
+        return None
+
+    there = machine(tmp_path / "there" / ".runner", root, FailingPlace(FolderPlace(root), fails))
+    put(there, 4)
+    assert places(here) == [(4, 0), (4, 2)]
+    assert len(blobs(root)) == 2
+
+
+def test_plans_count_no_ones_within_epochs(
+    here: Artifacts, there: Artifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "MOST_CHECKPOINTS", 1)
+    put(here, 3)
+    put(here, 3, 7)
+    assert [each.epoch for each in resume_points(there, {"seg": None})] == [3]
 
 
 def test_whoever_lost_a_claim_neither_puts_nor_removes_one(

@@ -157,7 +157,8 @@ def test_why_both_cannot_be_used_is_said_once(bench: Bench) -> None:
     bench.options["numerics"] = OTHER
     outcome = bench.do("train", 2)
     assert reading_of(outcome)["reads"] == [[2, 1, 5]]
-    assert len(bench.notes) == 1, bench.notes
+    why = "was made with another device, torch, engine or threads (--accept-mixed goes on)"
+    assert bench.notes == [f"not continuing: the checkpoint {why}"]
 
 
 def test_under_other_numerics_the_checkpoint_before_is_continued_also_where_that_is_allowed(
@@ -169,6 +170,18 @@ def test_under_other_numerics_the_checkpoint_before_is_continued_also_where_that
     outcome = bench.do("train", 2)
     assert reading_of(outcome)["reads"] == [[1, 1, 2], [2, 3, 5]]
     assert bench.notes[-1] == "continuing after epoch 2"
+
+
+def test_nothing_is_said_to_help_where_only_one_within_an_epoch_was_made_otherwise(
+    bench: Bench,
+) -> None:
+    bench.options["checkpoint_seconds"] = 1e6
+    stopped(bench, 1)
+    bench.options["numerics"] = OTHER
+    bench.do("train", 2)
+    assert bench.notes == [
+        "not continuing: the checkpoint was made with another device, torch, engine or threads"
+    ]
 
 
 AFTER, WITHIN = "checkpoints/other", "checkpoints/other-within"
@@ -210,6 +223,7 @@ def brought(
         ([(2, 1), (1, 0)], []),
         ([(2, 2), (2, 0)], [WITHIN]),
         ([(3, 1), (2, 2), (3, 0)], [WITHIN, AFTER]),
+        ([(3, 2), (3, 1), (3, 0)], [WITHIN, AFTER]),
         ([(3, 0), (2, 2), (2, 0)], [AFTER]),
     ],
 )

@@ -1,11 +1,11 @@
 """Where a training begins: its checkpoint, a state that another training left, or nothing.
 
-Owns what a state holds, under which name it is kept, and which states may be gone on from.
+Owns what a state holds, and which is gone on from; why one must not be is told beside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from runner.core.reader import (
     epochs_to_keep,
     kept_epochs,
     replayed,
-    unwritten,
     weights_of,
 )
 from runner.core.records import EpochRange, as_lists
@@ -39,9 +38,9 @@ from runner.engine.training.checkpoint import (
     restore_optimizer,
     unprefixed,
 )
+from runner.engine.training.refusals import HINT, is_unwanted, limit_of, refusal_of
 from runner.engine.training.snapshot import copied, on_host
 from runner.engine.training.state import StartedEpoch, TrainState
-from runner.engine.training.stored import has_equal_numerics, may_mix
 
 
 def find_start(
@@ -68,19 +67,20 @@ def find_start(
     optimizer = settings.train.optimizer.build(list(network.trainable()))
     fresh = {name: ReaderState() for name in task.stage.readers}
     state = TrainState(network, optimizer, fresh)
-    first, why = task.stage.first_epoch, "is gone or damaged"
+    first, why, refused = task.stage.first_epoch, "is gone or damaged", dict[str, str]()
     for each in states:
         mark_used(each.folder)
         found = load_checkpoint(each.folder)
-        if found is None or _is_unwanted(task, found):
+        if found is None or is_unwanted(task, found):
             continue
         written = _whole_weights(context, task, found)
-        refusal = _refusal(context, inputs, task, found, written)
+        refusal = refusal_of(context, inputs, task, found, written)
         if refusal:
-            if each.stage == task.stage.key and refusal != why:  # two of its own may lie there
-                context.on_note(f"not continuing: the checkpoint {refusal}")
+            if each.stage == task.stage.key:  # two of its own may lie there
+                refused[refusal.removesuffix(HINT)] = refusal
             why = refusal
             continue
+        _tell(context, refused.values())
         _unpack(state, found, task.stage.readers)
         state.written = written
         if state.started is not None:
@@ -91,59 +91,15 @@ def find_start(
         elif state.epoch < first - 1:
             context.on_note(f"going on after epoch {state.epoch}: the state to branch from {why}")
         return state, [EpochRange(*each) for each in found.values["reads"]]
+    _tell(context, refused.values())
     if task.stage.start:
         context.on_note(f"starting with the first epoch: the state to branch from {why}")
     return state, []
 
 
-def _is_unwanted(task: StageJob[Train], found: Checkpoint) -> bool:
-    """Return whether a state lies within an epoch that no reader wants."""
-    if "started" not in found.values:
-        return False
-    readers = replayed(task.stage.readers, found.values["history"])
-    return all(reader.finished for reader in readers.values())
-
-
-def _refusal(
-    context: Context,
-    inputs: Mapping[str, str],
-    task: StageJob[Train],
-    found: Checkpoint,
-    written: Collection[str],
-) -> str:
-    """Return why a checkpoint must not be continued, or "".
-
-    Args:
-        context: of the invocation.
-        inputs: digests of what the training would see.
-        task: the training.
-        found: the checkpoint.
-        written: weights of satisfied readers that it need not hold.
-    """
-    values = found.values
-    hint = "" if context.accept_mixed else " (--accept-mixed goes on)"
-    if not has_equal_numerics(context, values):
-        return f"was made with another device, torch, engine or threads{hint}"
-    if values["inputs"]["pixels"] != inputs["pixels"]:
-        return "was made with other pixels (another Pillow decoded them)"
-    if values["inputs"]["features"] != inputs["features"] and not may_mix(context, values):
-        return f"was made with other frozen features, or without{hint}"
-    if values["diverged_if"] > _limit(task):
-        return "was made under a higher limit of divergence"
-    readers = replayed(task.stage.readers, values["history"])
-    waiting = unwritten(task.stage.readers, readers, written)
-    wanted = epochs_to_keep(task.stage.readers, waiting) - {0}  # 0: of no epoch yet
-    if not wanted <= set(values["best_epochs"]):
-        return "keeps the weights of other epochs than are wanted"
-    if not task.can_continue(values["reads"]):
-        return "speaks of epochs that the database lacks"
-    return ""
-
-
-def _limit(task: StageJob[Train]) -> float:
-    """Return the limit of divergence that all readers of a training have in common."""
-    (limit,) = {reader.diverged_if for reader in task.stage.readers.values()}
-    return limit
+def _tell(context: Context, refused: Iterable[str]) -> None:
+    for refusal in refused:
+        context.on_note(f"not continuing: the checkpoint {refusal}")
 
 
 def _whole_weights(context: Context, task: StageJob[Train], found: Checkpoint) -> dict[str, str]:
@@ -237,7 +193,7 @@ def packed(
             "reads": as_lists(reads),
             "inputs": dict(inputs),
             "numerics": dict(context.numerics),
-            "diverged_if": _limit(task),
+            "diverged_if": limit_of(task),
             "written": dict(state.written),
         },
     )
