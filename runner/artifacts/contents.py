@@ -87,13 +87,14 @@ def clear(folder: Path, kinds: Iterable[str], others: Collection[str]) -> list[C
 
 def _remove(home: Path) -> None:
     """Remove a file or folder, whatever others put there or rename meanwhile."""
+    if not home.is_dir():
+        home.unlink(missing_ok=True)
     while home.is_dir():
         try:
             shutil.rmtree(home)
         except OSError as error:
             if error.errno not in PUT_MEANWHILE:
                 raise
-    home.unlink(missing_ok=True)
 
 
 def _homes(home: Path, others: Collection[str]) -> list[Path]:
