@@ -59,8 +59,16 @@ def _files(place: Path) -> set[str]:
     return {
         (Path(home) / name).relative_to(place).as_posix()
         for home, folders, names in os.walk(place)
-        for name in (*names, *(each for each in folders if not os.listdir(Path(home) / each)))
+        for name in (*names, *(each for each in folders if _is_empty(Path(home) / each)))
     }
+
+
+def _is_empty(folder: Path) -> bool:
+    """Return whether a folder is there and empty: another process may just have removed it."""
+    try:
+        return not os.listdir(folder)
+    except FileNotFoundError:
+        return False
 
 
 def _written(place: Path, manifest: str) -> set[str]:
