@@ -75,6 +75,7 @@ def clear_cache(
     Raises:
         UsageError: for an unknown kind, or while a run is at work, on whatever database beside it;
             when there is no such place, or it cannot be reached.
+        StoreBusy: when a database beside it is locked: what belongs to it is not known.
     """
     home = workspace(db, artifacts="" if artifacts is None else artifacts)
     for kind in kinds:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from runner.core.errors import StoreGone, UsageError
+from runner.core.errors import StoreBusy, StoreGone, UsageError
 from runner.store.backend import Backend, Beside, CommitReader
 from runner.store.failures import in_words
 from runner.store.sources import Source
@@ -22,6 +22,8 @@ from runner.store.sqlite import prepare_sqlite, to_json
 
 SQLITE_HEADER = b"SQLite format 3\0"
 """The first bytes of every SQLite file."""
+PRIMARY = 0xFF
+"""What of SQLite's extended error codes tells the kind of error."""
 
 
 class FileBackend(Backend):
@@ -155,13 +157,19 @@ def reading(path: Path, source: Source) -> FileBackend:
 
 
 def identity_in(path: Path) -> str | None:
-    """Return the identity of the database in a file, None when it is none; changes nothing."""
+    """Return the identity of the database in a file, None when it is none; changes nothing.
+
+    Raises:
+        StoreBusy: when another process keeps it locked for seconds.
+    """
     try:
         with path.open("rb") as file:
             if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
                 return None
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as raw:
             found = raw.execute("SELECT identity FROM database").fetchone()
-    except (OSError, sqlite3.Error):
+    except (OSError, sqlite3.Error) as error:
+        if getattr(error, "sqlite_errorcode", 0) & PRIMARY == sqlite3.SQLITE_BUSY:
+            raise StoreBusy(f"{path.name}: {error}") from None
         return None
     return None if found is None else str(found[0])
