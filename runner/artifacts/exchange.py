@@ -22,6 +22,7 @@ from runner.artifacts.folder import (
 from runner.artifacts.manifest import Manifest
 from runner.artifacts.putting import LocalFiles
 from runner.core.artifacts import KINDS, ArtifactKind, ArtifactName, kind_of
+from runner.core.errors import Interrupted
 
 NOT_SHARED: tuple[ArtifactKind, ...] = ("changed",)
 """Changed images are made in seconds."""
@@ -167,21 +168,43 @@ def share(
     )
 
 
-def settle(artifacts: Artifacts, names: Iterable[str]) -> None:
+def settle(
+    artifacts: Artifacts, names: Iterable[str], should_stop: Callable[[], bool] = lambda: False
+) -> None:
     """Wait until artifacts are in the shared store, as far as that can be reached.
+
+    Args:
+        artifacts: of the database.
+        names: of artifacts.
+        should_stop: asked meanwhile; once it is true, they are waited for a moment only.
 
     Raises:
         StoreError: when the database could not be asked whether one of them may be put there.
     """
     if artifacts.shared is not None:
-        places = (place_of(artifacts, name) for name in names)
-        artifacts.shared.uploads.settle(place for place in places if place is not None)
+        artifacts.shared.uploads.settle(_places(artifacts, names), should_stop)
 
 
-def hurry(artifacts: Artifacts) -> None:
-    """Let nothing more be waited for than a moment: the work is asked to stop."""
+def drop(artifacts: Artifacts, names: Iterable[str]) -> None:
+    """Put artifacts to the shared store no more: from now on others may put theirs."""
     if artifacts.shared is not None:
+        artifacts.shared.uploads.drop(_places(artifacts, names))
+
+
+def hurry(artifacts: Artifacts, error: BaseException) -> None:
+    """Let nothing be waited for that what ends the work leaves no time for.
+
+    Args:
+        artifacts: of the database.
+        error: where the work is asked to stop, there is a moment left; after what ends it at once,
+            as a second Ctrl-C, there is none; other errors leave what time it takes.
+    """
+    if artifacts.shared is None:
+        return
+    if isinstance(error, Interrupted):
         artifacts.shared.uploads.hurry()
+    elif not isinstance(error, Exception):
+        artifacts.shared.uploads.hurry(0)
 
 
 def forget(
@@ -237,6 +260,11 @@ def place_of(artifacts: Artifacts, name: str) -> str | None:
         return None
     home = _home(artifacts, parsed.kind)
     return None if home is None else f"{home}/{parsed.file}"
+
+
+def _places(artifacts: Artifacts, names: Iterable[str]) -> list[str]:
+    places = (place_of(artifacts, name) for name in names)
+    return [place for place in places if place is not None]
 
 
 def _local_files(artifacts: Artifacts, name: str) -> LocalFiles | None:

@@ -76,6 +76,11 @@ class Patience:
                 self._said.add(text)
                 self._notes.append(text)
 
+    def say_again(self, text: str) -> None:
+        """Tell a person something, also what was said before."""
+        with self._lock:
+            self._notes.append(text)
+
     def is_away(self) -> bool:
         """Return whether nothing is asked now."""
         return self._is_away and time.monotonic() < self._away_until
@@ -127,16 +132,12 @@ class Patience:
         was_away, self._is_away = self._is_away, True
         self._away_until = time.monotonic() + AWAY_SECONDS
         if not was_away:
-            with self._lock:
-                self._notes.append(
-                    f"{self.address} cannot be reached ({told(error)}): going on without it"
-                )
+            self.say_again(f"{self.address} cannot be reached ({told(error)}): going on without it")
 
     def _answers(self) -> None:
         if self._is_away:
             self._is_away = False
-            with self._lock:
-                self._notes.append(f"{self.address} can be reached again")
+            self.say_again(f"{self.address} can be reached again")
 
 
 def told(error: Exception) -> str:

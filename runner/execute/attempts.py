@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import torch
 
-from runner.artifacts.exchange import hurry, settle, share
+from runner.artifacts.exchange import drop, hurry, settle, share
 from runner.core.artifacts import checkpoint_names
 from runner.core.errors import ClaimLost, Interrupted, OutOfMemory, RunnerError
 from runner.core.moments import reached
@@ -151,6 +151,8 @@ class Attempts:
         return _Over(job, claim, seconds)
 
     def _close(self, over: _Over, status: AttemptStatus, error: str) -> None:
+        # who does it next may put further ones there
+        drop(self._home.context.artifacts, checkpoint_names(over.job.stage.key))
         close_attempt(self._home.database, over.claim, status, over.seconds, error, over.job)
 
     def _answer(self, over: _Over, outcome: Outcome | BaseException) -> Answer:
@@ -171,17 +173,19 @@ class Attempts:
     ) -> Outcome | BaseException:
         """Wait until what a stage has left is where other machines find it, as far as it can be.
 
+        It has ended, whatever comes of that: where it is asked to stop, it waits a moment only.
+
         Returns:
             The outcome, or what has ended the waiting.
         """
         if not isinstance(outcome, Outcome):
             return outcome
-        artifacts = self._home.context.artifacts
+        artifacts, should_stop = self._home.context.artifacts, self._home.context.should_stop
         left = {*job.stage.produces, *(each.name for each in outcome.produced)}
         try:
             for name in sorted(left):
                 share(artifacts, name, job.check_claim)
-            settle(artifacts, left)
+            settle(artifacts, left, should_stop)
         except BaseException as error:  # as Ctrl-C, which gives the claim back
             return error
         return outcome
@@ -198,7 +202,7 @@ class Attempts:
             return error
         artifacts = self._home.context.artifacts
         try:
-            hurry(artifacts)
+            hurry(artifacts, error)
             settle(artifacts, [name for job in jobs for name in checkpoint_names(job.stage.key)])
         except BaseException as ending:  # as Ctrl-C: claims are given back all the same
             return ending

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from runner.artifacts.exchange import hurry
 from runner.artifacts.process import Process
 from runner.bind.bound_request import BoundRequest
 from runner.bind.code_digests import Sources, recorded_code
@@ -142,7 +143,9 @@ def execute_plan(
     )
     for note in numerics.notes(planned.precisions()):
         execution.listener.on_note(note)
-    shared = bound.workspace.shared()
+    artifacts = bound.workspace.artifacts(database)
+    if artifacts.shared is not None:
+        artifacts.shared.uploads.begin()
     for note in bound.workspace.notes():
         execution.listener.on_note(note)
     for note in told_of_own_code(planned.plan):
@@ -152,9 +155,12 @@ def execute_plan(
             execution.listener.on_note(decision.why)
     try:
         return EXECUTORS[bound.request.executor_name](execution)
+    except BaseException as error:
+        hurry(artifacts, error)
+        raise
     finally:
-        if shared is not None:
-            shared.uploads.finish()
+        if artifacts.shared is not None:
+            artifacts.shared.uploads.finish(how.should_stop)
         for note in bound.workspace.notes():
             execution.listener.on_note(note)
 

@@ -107,6 +107,8 @@ class ChildWorker:
         if self._child is None:
             return
         if error is None or isinstance(error, Interrupted):
+            if error is not None:
+                self._stop.set()  # it waits no longer than that leaves time for
             with suppress(OSError):
                 self._pipe.send(None)
             self._child.join(END_SECONDS)
@@ -148,6 +150,8 @@ class ChildWorker:
         with suppress(_ChildGone):
             self._send(((), []))
             while not isinstance(told := self._receive(), _Finished):
+                if self._should_stop():
+                    self._stop.set()
                 if isinstance(told, Failure):
                     raise told.raised()
                 if told is not None:

@@ -17,7 +17,6 @@ from runner.artifacts.process import host
 from runner.bind.data_locations import DataLocation
 from runner.bind.workspace import Workspace
 from runner.components.data.dataset import ImageSource
-from runner.core.errors import Interrupted
 from runner.core.moments import reached
 from runner.core.stages import Stage, Train
 from runner.engine.context import Context
@@ -83,6 +82,7 @@ class Worker:
             sources=FoundSources(setup.data, setup.workspace) if sources is None else sources,
             weights=setup.weights,
             share_states=setup.share_states,
+            should_stop=should_stop,
             checkpoint_seconds=request.checkpoint_seconds,
             deterministic=request.deterministic,
             accept_mixed=request.accept_mixed,
@@ -104,8 +104,8 @@ class Worker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, Interrupted):
-            hurry(self._context.artifacts)
+        if error is not None:
+            hurry(self._context.artifacts, error)
         self.finish()
         forget_images()
         if self._is_own:
@@ -121,7 +121,7 @@ class Worker:
         """Wait until all that stages left is on the disk."""
         self._context.writer.close()
         if self._context.shared is not None:
-            self._context.shared.uploads.finish()
+            self._context.shared.uploads.finish(self._should_stop)
         self._tell_notes()
 
     def _tell_notes(self) -> None:

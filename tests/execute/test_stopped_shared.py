@@ -4,6 +4,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from grids import ask, left_in
@@ -14,6 +15,7 @@ from runner.artifacts import patience
 from runner.artifacts.places import FolderPlace
 from runner.artifacts.uploads import Uploads
 from runner.core.errors import Interrupted
+from runner.execute import attempts
 
 SMALL = """\
 name: small
@@ -173,3 +175,138 @@ def test_a_place_that_is_full_or_gone_is_said_and_what_lies_here_is_used(
         assert text.format(store=store) in note
     log, _ = do_spec(tmp_path / "small.yaml", SMALL)
     assert log.notes == ["continuing in epoch 1 after step 2"]
+
+
+class Hanging:
+    """What hangs in the shared place, with what is put there whose name begins so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str, begin: str) -> None:
+        monkeypatch.setattr(Uploads.hurry, "__defaults__", (0.05,))
+        monkeypatch.setattr("runner.artifacts.uploads.LOOK_SECONDS", 0.01)
+        self.began, self.may_go_on = threading.Event(), threading.Event()
+        self.was_free: list[bool] = []
+        do = getattr(FolderPlace, method)
+
+        def planted(place: FolderPlace, *values: Any) -> None:
+            if values[-1].startswith(begin):
+                self.began.set()
+                self.was_free.append(self.may_go_on.wait(SECONDS))
+            do(place, *values)
+
+        monkeypatch.setattr(FolderPlace, method, planted)
+
+
+def do_small(
+    folder: Path, store: Path, should_stop: Callable[[], bool], text: str = SMALL
+) -> tuple[Log, BaseException | None]:
+    """Run a spec; return what was said, and what has ended it."""
+    log, spec = Log(), folder / "small.yaml"
+    options = {"db": folder / "results.db", "artifacts": str(store), "checkpoint_seconds": 0.0}
+    spec.write_text(text)
+    try:
+        run(spec, listen=lambda planned: log, threads=1, should_stop=should_stop, **options)
+    except (Interrupted, KeyboardInterrupt) as error:
+        return log, error
+    return log, None
+
+
+def late(store: Path) -> str:
+    return f"no time was left to put everything to {store}: what is not there lies in .runner/"
+
+
+def test_a_stop_is_noticed_while_the_end_of_a_stage_waits(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the stage has done is recorded; the next process has it in its `.runner/`."""
+    hanging = Hanging(monkeypatch, "put", "pixels")
+    log, error = do_small(tmp_path, store, hanging.began.is_set)
+    assert hanging.was_free == []  # it hangs still
+    hanging.may_go_on.set()
+    assert isinstance(error, Interrupted)
+    assert log.notes == [late(store)]
+    assert ask(tmp_path, "SELECT status FROM attempts")[0] == ("done",)
+    assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]
+    log = go_on(tmp_path, store)  # in the same process, for which there is no stop
+    assert log.notes == ["continuing in epoch 1 after step 1"]
+    assert [stage.kind for stage in log.began] == ["train", "evaluate"]
+    assert list((store / "weights").rglob("*.json"))
+
+
+def test_a_stop_is_noticed_while_the_end_of_a_plan_waits(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where stages were done, and where only what was left is removed: all has a result then."""
+    stopped(tmp_path, 2, store)
+    left = tmp_path / ".runner" / "checkpoints"
+    shutil.copytree(left, tmp_path / "aside")
+    for notes in (["continuing in epoch 1 after step 2"], []):
+        hanging = Hanging(monkeypatch, "remove", "checkpoints")
+        log, error = do_small(tmp_path, store, hanging.began.is_set)
+        assert hanging.was_free == []
+        hanging.may_go_on.set()
+        assert error is None
+        assert log.notes == [*notes, late(store)]
+        shutil.copytree(tmp_path / "aside", left, dirs_exist_ok=True)
+
+
+@pytest.mark.parametrize("kind", ["pixels", "checkpoints"])
+def test_ctrl_c_again_gives_up_at_once_what_is_put(
+    kind: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, asked = Hanging(monkeypatch, "put", kind), list[bool]()
+
+    def should_stop() -> bool:
+        if hanging.began.is_set() and not asked:
+            asked.append(True)
+            raise KeyboardInterrupt
+        return False
+
+    log, error = do_small(tmp_path, store, should_stop)
+    assert hanging.was_free == []
+    hanging.may_go_on.set()
+    assert isinstance(error, KeyboardInterrupt)
+    assert log.notes in ([], [late(store)])
+    assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]
+
+
+def test_a_checkpoint_of_a_stage_that_failed_is_named_no_more(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its claim is given back: another may have gone on from further."""
+    hanging, close = Hanging(monkeypatch, "put", "checkpoints"), attempts.close_attempt
+
+    def should_stop() -> bool:
+        assert not hanging.began.is_set()
+        return False
+
+    def closed(*values: Any) -> None:
+        close(*values)
+        hanging.may_go_on.set()
+
+    monkeypatch.setattr(attempts, "close_attempt", closed)
+    do_small(tmp_path, store, should_stop)
+    assert ask(tmp_path, "SELECT status FROM attempts")[-1] == ("failed",)
+    assert set(hanging.was_free) == {True}
+    assert checkpoints(store) == []
+
+
+def test_where_no_stage_has_begun_a_stop_waits_no_longer(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a run of before has left is removed first."""
+    stopped(tmp_path, 2, store)
+    left = tmp_path / ".runner" / "checkpoints"
+    shutil.copytree(left, tmp_path / "aside")
+    go_on(tmp_path, store)
+    shutil.copytree(tmp_path / "aside", left, dirs_exist_ok=True)
+    hanging, answers = Hanging(monkeypatch, "remove", "checkpoints"), [True]
+
+    def should_stop() -> bool:
+        return hanging.began.wait(SECONDS) and bool(answers) and answers.pop()  # once
+
+    log, error = do_small(tmp_path, store, should_stop, SMALL.replace("lr: 0.1", "lr: 0.2"))
+    assert hanging.was_free == []
+    hanging.may_go_on.set()
+    assert isinstance(error, Interrupted)
+    assert log.began == []
+    assert log.notes == [late(store)]
