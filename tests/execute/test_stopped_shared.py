@@ -1,5 +1,6 @@
 """A training that is stopped where machines share artifacts, and another that goes on with it."""
 
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -177,10 +178,14 @@ def test_a_place_that_is_full_or_gone_is_said_and_what_lies_here_is_used(
     assert log.notes == ["continuing in epoch 1 after step 2"]
 
 
-class Hanging:
-    """What hangs in the shared place, with what is put there whose name begins so."""
+ONE_OF_AN_ENDED_TRAINING = r"checkpoints/.*(?<!-within)\.json$"
+"""Before the end, those after epochs are replaced."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str, begin: str) -> None:
+
+class Hanging:
+    """What hangs in the shared place, with what is put there whose name matches."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str, pattern: str) -> None:
         monkeypatch.setattr(Uploads.hurry, "__defaults__", (0.05,))
         monkeypatch.setattr("runner.artifacts.uploads.LOOK_SECONDS", 0.01)
         self.began, self.may_go_on = threading.Event(), threading.Event()
@@ -188,7 +193,7 @@ class Hanging:
         do = getattr(FolderPlace, method)
 
         def planted(place: FolderPlace, *values: Any) -> None:
-            if values[-1].startswith(begin):
+            if re.match(pattern, values[-1]):
                 self.began.set()
                 self.was_free.append(self.may_go_on.wait(SECONDS))
             do(place, *values)
@@ -240,7 +245,7 @@ def test_a_stop_is_noticed_while_the_end_of_a_plan_waits(
     left = tmp_path / ".runner" / "checkpoints"
     shutil.copytree(left, tmp_path / "aside")
     for notes in (["continuing in epoch 1 after step 2"], []):
-        hanging = Hanging(monkeypatch, "remove", "checkpoints")
+        hanging = Hanging(monkeypatch, "remove", ONE_OF_AN_ENDED_TRAINING)
         log, error = do_small(tmp_path, store, hanging.began.is_set)
         assert hanging.was_free == []
         hanging.may_go_on.set()
