@@ -127,6 +127,7 @@ def test_a_damaged_one_costs_what_it_saved(store: Path, tmp_path: Path) -> None:
     assert any("-within at" in note and "is damaged" in note for note in log.notes)
 
 
+@pytest.mark.slow
 def test_a_place_that_hangs_is_left_and_that_is_said(
     store: Path, tmp_path: Path, on_checkpoint: OnCheckpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +238,7 @@ def test_a_stop_is_noticed_while_the_end_of_a_stage_waits(
     assert list((store / "weights").rglob("*.json"))
 
 
+@pytest.mark.slow
 def test_a_stop_is_noticed_while_the_end_of_a_plan_waits(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +297,7 @@ def test_a_checkpoint_of_a_stage_that_failed_is_named_no_more(
     assert checkpoints(store) == []
 
 
+@pytest.mark.slow
 def test_where_no_stage_has_begun_a_stop_waits_no_longer(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
