@@ -37,22 +37,6 @@ from runner.artifacts.state_folder import whole_state
 from runner.core.errors import ClaimLost, StoreUnreachable
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "shared").mkdir()
-    return tmp_path / "shared"
-
-
-@pytest.fixture
-def here(tmp_path: Path, root: Path) -> Artifacts:
-    return machine(tmp_path / "here" / ".runner", root)
-
-
-@pytest.fixture
-def there(tmp_path: Path, root: Path) -> Artifacts:
-    return machine(tmp_path / "there" / ".runner", root)
-
-
 @pytest.mark.parametrize("name", [PIXELS, WEIGHTS, STATE])
 def test_artifact_comes_back_on_another_machine_byte_for_byte(
     here: Artifacts, there: Artifacts, name: str

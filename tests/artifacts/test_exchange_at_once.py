@@ -26,23 +26,6 @@ NOT_NAMED = "artifact put there, not named"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "shared").mkdir()
-    return tmp_path / "shared"
-
-
-@pytest.fixture
-def new_machine(tmp_path: Path, root: Path) -> Callable[[str], Artifacts]:
-    """Makes a machine with a `.runner/` of its own."""
-    return lambda name: machine(tmp_path / name / ".runner", root)
-
-
-@pytest.fixture
-def there(new_machine: Callable[[str], Artifacts]) -> Artifacts:
-    return new_machine("there")
-
-
-@pytest.fixture
 def busy(tmp_path: Path, root: Path, there: Artifacts) -> Artifacts:
     """A machine that takes long to put something, while another puts it, too."""
 

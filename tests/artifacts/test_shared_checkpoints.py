@@ -1,7 +1,6 @@
 """Checkpoints in a shared store: those after an epoch, and those within one."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +28,6 @@ from runner.core.errors import ClaimLost
 
 KEY = "training"
 WITHIN = checkpoint_name(KEY, within=True)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "shared").mkdir()
-    return tmp_path / "shared"
-
-
-@pytest.fixture
-def new_machine(tmp_path: Path, root: Path) -> Callable[[str], Artifacts]:
-    """Makes a machine with a `.runner/` of its own."""
-    return lambda name: machine(tmp_path / name / ".runner", root)
-
-
-@pytest.fixture
-def here(new_machine: Callable[[str], Artifacts]) -> Artifacts:
-    return new_machine("here")
-
-
-@pytest.fixture
-def there(new_machine: Callable[[str], Artifacts]) -> Artifacts:
-    return new_machine("there")
 
 
 def write(artifacts: Artifacts, epoch: int, steps: int = 0, **values: Any) -> None:
