@@ -91,8 +91,9 @@ def refuse(address: Address, checks: Iterable[Checked]) -> None:
 
 def check_experiments(connection: sa.Connection, name: str | None = None) -> Checked:
     """Check the documents and cells of all experiments, or of all variants of one."""
-    columns = (experiments.c[each] for each in ("id", "name", "variant", "checksum"))
-    query = sa.select(*columns)
+    query = sa.select(
+        experiments.c.id, experiments.c.name, experiments.c.variant, experiments.c.checksum
+    )
     query = query if name is None else query.where(experiments.c.name == name)
     rows = connection.execute(query).all()
     found = experiment_checksums(connection, [row.id for row in rows if row.checksum is not None])
@@ -114,7 +115,7 @@ def check_finished_grids(
     query = sa.select(finished_grids)
     if experiment_id is not None:
         query = query.where(finished_grids.c.experiment_id == experiment_id)
-    rows = _chosen(connection, query, finished_grids.c.key, keys)
+    rows = list(selected(connection, query, finished_grids.c.key, keys))
     problems = [
         f"an earlier version of experiment {row.experiment_id} is not what was recorded"
         for row in rows
@@ -126,7 +127,7 @@ def check_finished_grids(
 def check_runs(connection: sa.Connection, keys: Collection[str] | None = None) -> Checked:
     """Check settings and data of all runs, or of some, which must be there."""
     query = sa.select(runs.c.run_key, runs.c.checksum)
-    rows = _chosen(connection, query, runs.c.run_key, keys)
+    rows = list(selected(connection, query, runs.c.run_key, keys))
     stored: dict[str, str | None] = {row.run_key: row.checksum for row in rows}
     found = run_checksums(connection, [key for key, known in stored.items() if known is not None])
     problems = [f"the run {key[:12]} is not there" for key in set(keys or ()) - set(stored)]
@@ -152,7 +153,7 @@ def check_results(
         parts: of :data:`PARTS`.
     """
     query = sa.select(results.c.run_key, results.c.rerun, results.c.status, results.c.checksum)
-    rows = [tuple(row) for row in _chosen(connection, query, results.c.run_key, keys)]
+    rows = [tuple(row) for row in selected(connection, query, results.c.run_key, keys)]
     if keys is not None:
         rows = _deciding(rows)
     known = {(key, rerun): _parts(text) for key, rerun, _, text in rows if text is not None}
@@ -204,7 +205,7 @@ def check_attempts(connection: sa.Connection, stage_keys: Collection[str] | None
     query = sa.select(attempts.c.id, attempts.c.stage_key, attempts.c.checksum).where(
         attempts.c.status != "running"
     )
-    rows = _chosen(connection, query, attempts.c.stage_key, stage_keys)
+    rows = list(selected(connection, query, attempts.c.stage_key, stage_keys))
     found = attempt_checksums(connection, [row.id for row in rows if row.checksum is not None])
     problems = [
         f"attempt {row.id} at stage {row.stage_key[:12]} is not what was recorded"
@@ -216,7 +217,7 @@ def check_attempts(connection: sa.Connection, stage_keys: Collection[str] | None
 
 def check_environments(connection: sa.Connection, ids: Collection[int] | None = None) -> Checked:
     """Check machines, versions and code, whose keys are hashes of them: of all, or of some."""
-    rows = _chosen(connection, sa.select(environments), environments.c.id, ids)
+    rows = list(selected(connection, sa.select(environments), environments.c.id, ids))
     problems = [
         f"environment {row.id} is not what was recorded"
         for row in rows
@@ -244,7 +245,7 @@ def check_analyses(
         & (run_stages.c.position == 0)
     )
     query = query.outerjoin(run_stages, own)
-    rows = _chosen(connection, query, analyses.c.run_key, run_keys)
+    rows = list(selected(connection, query, analyses.c.run_key, run_keys))
     if analysis_keys is not None:
         wanted = set(analysis_keys)
         rows = [row for row in rows if row.analysis_key in wanted]
@@ -276,18 +277,8 @@ def _newest(connection: sa.Connection, stage_keys: Collection[str]) -> list[Any]
     """Return stage, id and outcome of the attempts whose values count, one for each stage."""
     columns = (attempts.c.stage_key, attempts.c.id, attempts.c.outcome)
     query = sa.select(*columns).where(attempts.c.status.in_(COUNTING))
-    rows = _chosen(connection, query, attempts.c.stage_key, stage_keys)
+    rows = list(selected(connection, query, attempts.c.stage_key, stage_keys))
     return list({row.stage_key: row for row in sorted(rows, key=lambda row: int(row.id))}.values())
-
-
-def _chosen(
-    connection: sa.Connection,
-    query: sa.Select[Any],
-    column: sa.Column[Any],
-    values: Collection[Any] | None,
-) -> list[Any]:
-    """Return the rows of a query, or those with one of some values in a column."""
-    return list(selected(connection, query, column, values))
 
 
 def _checked(kind: str, checksums: Iterable[str | None], problems: list[str]) -> Checked:
