@@ -179,8 +179,8 @@ def test_a_place_that_is_full_or_gone_is_said_and_what_lies_here_is_used(
     assert log.notes == ["continuing in epoch 1 after step 2"]
 
 
-ONE_OF_AN_ENDED_TRAINING = r"checkpoints/.*(?<!-within)\.json$"
-"""Before the end, those after epochs are replaced."""
+ONE_OF_AN_ENDED_TRAINING = r"checkpoints/[^/]+/[^/]+(?<!-within)\.json$"
+"""The manifest of one after an epoch: before the end, that is replaced, and its files removed."""
 
 
 class Hanging:
@@ -216,6 +216,14 @@ def do_small(
     return log, None
 
 
+def leaving(folder: Path, store: Path) -> Callable[[], object]:
+    """Stop a training within its first epoch; return what leaves its checkpoint there again."""
+    stopped(folder, 2, store)
+    left, aside = folder / ".runner" / "checkpoints", folder / "aside"
+    shutil.copytree(left, aside)
+    return lambda: shutil.copytree(aside, left, dirs_exist_ok=True)
+
+
 def late(store: Path) -> str:
     return f"no time was left to put everything to {store}: what is not there lies in .runner/"
 
@@ -243,9 +251,7 @@ def test_a_stop_is_noticed_while_the_end_of_a_plan_waits(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where stages were done, and where only what was left is removed: all has a result then."""
-    stopped(tmp_path, 2, store)
-    left = tmp_path / ".runner" / "checkpoints"
-    shutil.copytree(left, tmp_path / "aside")
+    leave_again = leaving(tmp_path, store)
     for notes in (["continuing in epoch 1 after step 2"], []):
         hanging = Hanging(monkeypatch, "remove", ONE_OF_AN_ENDED_TRAINING)
         log, error = do_small(tmp_path, store, hanging.began.is_set)
@@ -253,7 +259,7 @@ def test_a_stop_is_noticed_while_the_end_of_a_plan_waits(
         hanging.may_go_on.set()
         assert error is None
         assert log.notes == [*notes, late(store)]
-        shutil.copytree(tmp_path / "aside", left, dirs_exist_ok=True)
+        leave_again()
 
 
 @pytest.mark.parametrize("kind", ["pixels", "checkpoints"])
@@ -302,11 +308,9 @@ def test_where_no_stage_has_begun_a_stop_waits_no_longer(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a run of before has left is removed first."""
-    stopped(tmp_path, 2, store)
-    left = tmp_path / ".runner" / "checkpoints"
-    shutil.copytree(left, tmp_path / "aside")
+    leave_again = leaving(tmp_path, store)
     go_on(tmp_path, store)
-    shutil.copytree(tmp_path / "aside", left, dirs_exist_ok=True)
+    leave_again()
     hanging, answers = Hanging(monkeypatch, "remove", "checkpoints"), [True]
 
     def should_stop() -> bool:
