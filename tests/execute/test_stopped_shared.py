@@ -183,6 +183,9 @@ ONE_OF_AN_ENDED_TRAINING = r"checkpoints/[^/]+/[^/]+(?<!-within)\.json$"
 """The manifest of one after an epoch: before the end, that is replaced, and its files removed."""
 
 
+EVALUATIONS = "SELECT count(*) FROM attempts JOIN stages USING (stage_key) WHERE kind = 'evaluate'"
+
+
 class Hanging:
     """What hangs in the shared place, with what is put there whose name matches."""
 
@@ -254,7 +257,12 @@ def test_a_stop_is_noticed_while_the_end_of_a_plan_waits(
     leave_again = leaving(tmp_path, store)
     for notes in (["continuing in epoch 1 after step 2"], []):
         hanging = Hanging(monkeypatch, "remove", ONE_OF_AN_ENDED_TRAINING)
-        log, error = do_small(tmp_path, store, hanging.began.is_set)
+
+        def should_stop(hanging: Hanging = hanging) -> bool:
+            """Not between the training and its evaluation: there, a stop leaves that undone."""
+            return hanging.began.is_set() and ask(tmp_path, EVALUATIONS) == [(1,)]
+
+        log, error = do_small(tmp_path, store, should_stop)
         assert hanging.was_free == []
         hanging.may_go_on.set()
         assert error is None
